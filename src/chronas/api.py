@@ -1,0 +1,183 @@
+"""The library's verbs: search, fit, train, resume. The command line calls these and nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chronas.architecture import Architecture
+from chronas.budget import Budget, RunClock
+from chronas.data.images import ImageData
+from chronas.data.load import load
+from chronas.driver import Listener
+from chronas.errors import DataError, RunError, UsageError
+from chronas.execution.interrupt import StopFlag
+from chronas.policy import plan_fit
+from chronas.runs.folder import RunFolder
+from chronas.session import Session
+from chronas.spec import DataSpec, RunSpec, Verb, check_groups
+
+Settings = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run left behind.
+
+    path         the run folder
+    result       the content of result.json
+    interrupted  whether it was asked to stop before its end; `exit_code` is then 130 or 143
+    """
+
+    path: Path
+    result: Mapping[str, Any]
+    interrupted: bool
+    exit_code: int
+
+    @property
+    def architecture(self) -> Architecture | None:
+        """The best architecture, once there is one."""
+        best = RunFolder.open(self.path).read_best()
+        return Architecture.from_json(best["architecture"]) if best else None
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.path / "report.html"
+
+    def network(self, name: str = "found") -> Mapping[str, Any] | None:
+        """The row of a trained network: "found", "random", "plain" or "rival"."""
+        return next((entry for entry in self.result["networks"] if entry["name"] == name), None)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every verb takes besides data, budget and folder.
+
+    space, method, preset  names; None lets Chronas choose (see docs/how-fit-decides.md)
+    settings   {"method": {"k": 0.2}, "space": {"m": 5}, "supernet": {...}, "recipe": {...}}
+    size, val_share, limit, skip_bad   as in `chronas.data.load.load`
+    baselines  any of "random", "plain": trained like the found network, beside it
+    rival      train the hand-made residual network for the same time afterwards
+    listeners  called with every journal record
+    started    a time.monotonic() reading at which the user's clock began; None: now
+    """
+
+    space: str | None = None
+    method: str | None = None
+    preset: str | None = None
+    recipe: str | None = None
+    settings: Settings | None = None
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    size: int | None = None
+    val_share: float | None = None
+    limit: int | None = None
+    skip_bad: bool = False
+    baselines: tuple[str, ...] = ()
+    rival: bool = False
+    search_share: float | None = None
+    listeners: Sequence[Listener] = ()
+    started: float | None = None
+
+
+def search(data: Any, *, budget: str | float | Budget, out: str | Path, options: Options | None = None) -> RunResult:
+    """Search an architecture within `budget`. Raises UsageError, DataError, RunError."""
+    return _start("search", data, budget, out, options or Options(), None)
+
+
+def fit(data: Any, *, budget: str | float | Budget, out: str | Path, options: Options | None = None) -> RunResult:
+    """Search, train, test and report within `budget` altogether. Raises UsageError, DataError, RunError."""
+    return _start("fit", data, budget, out, options or Options(), None)
+
+
+def train(
+    source: str | Path | Architecture, data: Any, *, budget: str | float | Budget, out: str | Path | None = None,
+    options: Options | None = None,
+) -> RunResult:  # fmt: skip
+    """Train an architecture from scratch within `budget`.
+
+    source  a run folder (its best architecture) or an Architecture. The new run folder is `out`; by default
+            the folder "train" inside the run folder.
+    """
+    if isinstance(source, Architecture):
+        if out is None:
+            raise UsageError("Training an architecture needs `out`, the folder of the new run.")
+        return _start("train", data, budget, out, options or Options(), source)
+    folder = RunFolder.open(source)
+    best = folder.read_best()
+    if best is None:
+        raise RunError(f"{folder.path} has no architecture yet. Go on with: chronas resume {folder.path}")
+    architecture = Architecture.from_json(best["architecture"])
+    return _start("train", data, budget, out or folder.path / "train", options or Options(), architecture)
+
+
+def resume(run: str | Path, *, data: Any = None, listeners: Sequence[Listener] = (), started: float | None = None) -> RunResult:
+    """Go on with an interrupted or killed run; a finished one is returned as it is.
+
+    data  needed only where the run was started with arrays or a Dataset instead of a path.
+    """
+    began = time.monotonic() if started is None else started
+    folder = RunFolder.open(run)
+    spec = RunSpec.from_json(folder.spec)
+    result = folder.read_result()
+    if result is not None and result["status"] == "finished":
+        return RunResult(folder.path, result, False, 0)
+    with folder.locked():
+        clock = RunClock(started=began, carried=_carried(folder))
+        return _run(folder, spec, _load(spec.data, data, spec.seed), clock, listeners)
+
+
+def _start(
+    verb: Verb, data: Any, budget: str | float | Budget, out: str | Path, options: Options, architecture: Architecture | None
+) -> RunResult:  # fmt: skip
+    clock = RunClock(started=options.started)
+    limit = Budget.parse(budget)
+    check_groups(options.settings or {})
+    words = DataSpec(_source_name(data), options.size, options.val_share, options.limit, options.skip_bad)
+    if Path(out).exists() and any(Path(out).iterdir()):
+        RunFolder.create(out, {})
+    loaded = _load(words, None if isinstance(data, str | Path) else data, options.seed)
+    spec = plan_fit(verb, words, limit, options, loaded, architecture)
+    folder = RunFolder.create(out, {**spec.to_json(), "fingerprint": loaded.fingerprint})
+    with folder.locked():
+        return _run(folder, spec, loaded, clock, options.listeners)
+
+
+def _run(
+    folder: RunFolder, spec: RunSpec, data: ImageData, clock: RunClock, listeners: Sequence[Listener]
+) -> RunResult:
+    expected = folder.spec.get("fingerprint")
+    if expected not in (None, data.fingerprint):
+        raise DataError(f"{data.source} is not the data that {folder.path} was started with: its images differ.")
+    stop = StopFlag()
+    with stop.installed():
+        session = Session(folder, spec, data, clock=clock, stop=stop, listeners=list(listeners))
+        reason = session.run()
+    return RunResult(folder.path, session.result, reason == "interrupted", stop.exit_code)
+
+
+def _load(words: DataSpec, data: Any, seed: int) -> ImageData:
+    if data is None and words.source.startswith("<"):
+        raise UsageError(f"The run was started with {words.source} given in Python: pass the same as `data` to resume it.")
+    source = words.source if data is None else data
+    if isinstance(source, ImageData):
+        return source
+    return load(source, size=words.size, val_share=words.val_share, limit=words.limit, seed=seed, skip_bad=words.skip_bad)
+
+
+def _source_name(data: Any) -> str:
+    if isinstance(data, str | Path):
+        return str(data) if str(data) == "digits" else str(Path(data).absolute())
+    return f"<{type(data).__name__}>"
+
+
+def _carried(folder: RunFolder) -> float:
+    """Seconds already on the run's clock: up to the newest snapshot of the stage that was cut off."""
+    records = folder.journal.records()
+    kept = [r for r in records if r["kind"] in ("snapshot", "end", "start") or r.get("event") in ("begin", "end")]
+    return float(kept[-1]["t"]) if kept else 0.0

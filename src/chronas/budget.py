@@ -1,0 +1,169 @@
+"""Budgets, and the ledger that owns `progress`.
+
+Every schedule in Chronas is a function of progress = spent / budget in [0, 1] (NASIB section 3.1 turned
+around: instead of translating hours into epochs, everything is a share of what was given). Methods see
+progress and nothing else, so the same method runs within seconds, epochs or evaluations.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from chronas.errors import UsageError
+
+Unit = Literal["seconds", "epochs", "evaluations"]
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "m": 60.0, "min": 60.0, "minute": 60.0,
+            "minutes": 60.0, "h": 3600.0, "hour": 3600.0, "hours": 3600.0, "d": 86400.0, "day": 86400.0,
+            "days": 86400.0}  # fmt: skip
+_COUNTS: dict[str, Unit] = {"epoch": "epochs", "epochs": "epochs", "evaluation": "evaluations",
+                            "evaluations": "evaluations", "evals": "evaluations"}  # fmt: skip
+_PART = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*([a-z]+)\s*")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A limit: `amount` of `unit`."""
+
+    amount: float
+    unit: Unit
+
+    def __post_init__(self) -> None:
+        if not (self.amount > 0 and math.isfinite(self.amount)):
+            raise UsageError(f"A budget must be a positive number, but got {self.amount!r} {self.unit}.")
+
+    @classmethod
+    def parse(cls, text: str | float | Budget) -> Budget:
+        """Read "90s", "20m", "1h30m", "2d", "50 epochs", "1000 evaluations"; a bare number is seconds."""
+        if isinstance(text, Budget):
+            return text
+        if isinstance(text, int | float):
+            return cls(float(text), "seconds")
+        words = text.strip().lower()
+        if re.fullmatch(r"[0-9]*\.?[0-9]+", words):
+            raise UsageError(f"The budget {text!r} has no unit. Write for example '{words}s', '{words}m' or '{words} epochs'.")
+        parts = _PART.findall(words)
+        if not parts or "".join(_PART.sub("", words).split()):
+            raise UsageError(f"Cannot read the budget {text!r}. Examples: 90s, 20m, 1.5h, 1h30m, 2d, '50 epochs'.")
+        if len(parts) == 1 and parts[0][1] in _COUNTS:
+            return cls(float(parts[0][0]), _COUNTS[parts[0][1]])
+        unknown = [unit for _, unit in parts if unit not in _SECONDS]
+        if unknown:
+            raise UsageError(f"Unknown unit {unknown[0]!r} in the budget {text!r}. Use s, m, h, d, epochs or evaluations.")
+        return cls(sum(float(number) * _SECONDS[unit] for number, unit in parts), "seconds")
+
+    def __str__(self) -> str:
+        return format_seconds(self.amount) if self.unit == "seconds" else f"{self.amount:g} {self.unit}"
+
+    def share(self, part: float) -> Budget:
+        """The budget times `part`."""
+        return Budget(self.amount * part, self.unit)
+
+
+def format_seconds(seconds: float) -> str:
+    """Seconds for people: 0.42 s, 47.1 s, 20m 05s, 1h 30m, 2d 04h."""
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    minutes = whole // 60
+    if minutes < 48 * 60:
+        return f"{minutes // 60}h {minutes % 60:02d}m"
+    return f"{minutes // 1440}d {minutes % 1440 // 60:02d}h"
+
+
+class RunClock:
+    """The user's clock of one run: earlier sessions of a resumed run, and this process since it started."""
+
+    def __init__(self, *, started: float | None = None, carried: float = 0.0) -> None:
+        self._started = time.monotonic() if started is None else started
+        self.carried = carried
+
+    def __call__(self) -> float:
+        """Seconds so far."""
+        return self.carried + time.monotonic() - self._started
+
+
+class Ledger:
+    """A budget and what has been spent of it.
+
+    A budget in seconds is the user's clock: it runs by itself from `started` (a reading of `clock`) on,
+    whatever happens. The other units are charged with `charge`. `reserve` (seconds, time budgets only) is kept
+    back for closing: progress reaches 1 when only the reserve is left.
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        started: float | None = None,
+        reserve: float = 0.0,
+    ) -> None:
+        self.budget = budget
+        self.reserve = reserve
+        self.clock = clock
+        self.started = clock() if started is None else started
+        self.counts: dict[str, float] = {"steps": 0.0, "epochs": 0.0, "evaluations": 0.0}
+        self.where: dict[str, float] = {}
+
+    @property
+    def spent(self) -> float:
+        """What has been spent, in the budget's unit."""
+        return self.seconds if self.budget.unit == "seconds" else self.counts[self.budget.unit]
+
+    @property
+    def seconds(self) -> float:
+        """Seconds on the clock since `started`."""
+        return self.clock() - self.started
+
+    @property
+    def usable(self) -> float:
+        """The budget less the reserve, in its unit."""
+        return self.budget.amount - (self.reserve if self.budget.unit == "seconds" else 0.0)
+
+    @property
+    def progress(self) -> float:
+        """spent / usable, in [0, 1]."""
+        if self.usable <= 0:
+            return 1.0
+        # Sums of 1/steps_per_epoch must reach a whole budget in spite of rounding.
+        return min(1.0, max(0.0, self.spent / self.usable + 1e-9))
+
+    @property
+    def exhausted(self) -> bool:
+        return self.progress >= 1.0
+
+    @property
+    def left(self) -> float:
+        """What is left, in the budget's unit, the reserve taken off."""
+        return max(0.0, self.usable - self.spent)
+
+    def part(self, share: float) -> Ledger:
+        """A ledger that starts now and has `share` of this budget, at most what is left."""
+        amount = max(1e-9, min(self.usable * share, self.left))
+        return Ledger(Budget(amount, self.budget.unit), clock=self.clock)
+
+    def charge(self, *, where: str | None = None, seconds: float = 0.0, **counts: float) -> None:
+        """Add `steps`, `epochs`, `evaluations`; book `seconds` under `where` for the closing account."""
+        for name, amount in counts.items():
+            self.counts[name] += amount
+        if where is not None:
+            self.where[where] = self.where.get(where, 0.0) + seconds
+
+    def state(self) -> dict[str, Any]:
+        """The counts and the account, JSON-able. The clock belongs to the run."""
+        return {"counts": dict(self.counts), "where": dict(self.where)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over an earlier `state()`."""
+        self.counts.update(state["counts"])
+        self.where = dict(state["where"])

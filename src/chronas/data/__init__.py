@@ -1,0 +1,1 @@
+"""Images in, batches out: readers of the common formats, splits, augmentation, batches."""

@@ -1,0 +1,119 @@
+"""What model.json says: the architecture and what using its network needs, checked field by field."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chronas.architecture import Architecture
+from chronas.errors import ArchitectureError, UsageError
+from chronas.runs.files import FORMAT
+from chronas.task import Task
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A bundle without its network; the fields are those of `Bundle`."""
+
+    architecture: Architecture
+    task: Task
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    resize: int | None
+    metrics: Mapping[str, float]
+    chronas_version: str
+
+    def check(self) -> None:
+        """Raise UsageError unless class names and normalisation fit the task."""
+        if len(self.classes) != self.task.classes:
+            raise UsageError(f"It has {len(self.classes)} class names for {self.task.classes} classes.")
+        if len(self.mean) != self.task.channels or len(self.std) != self.task.channels:
+            raise UsageError(
+                f"It normalises {len(self.mean)} and {len(self.std)} channels of {self.task.channels}."
+            )
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
+            raise UsageError(f"It normalises by mean {self.mean} and std {self.std}.")
+
+
+def manifest_json(manifest: Manifest) -> dict[str, Any]:
+    """The file form of `manifest`, without "tensors"."""
+    return {
+        "format": FORMAT,
+        "chronas": manifest.chronas_version,
+        "architecture": manifest.architecture.to_json(),
+        "notation": manifest.architecture.notation,
+        "task": dataclasses.asdict(manifest.task),
+        "classes": list(manifest.classes),
+        "normalisation": {"mean": list(manifest.mean), "std": list(manifest.std)},
+        "resize": manifest.resize,
+        "metrics": dict(manifest.metrics),
+    }
+
+
+def read_manifest(body: Mapping[str, Any]) -> Manifest:
+    """The inverse of `manifest_json`; other keys are not looked at.
+
+    Raises ArchitectureError for an illegal architecture and UsageError for anything else that is wrong.
+    """
+    try:
+        architecture = Architecture.from_json(_object(body, "architecture"))
+    except UsageError as error:
+        raise ArchitectureError(str(error)) from error
+    normalisation = _object(body, "normalisation")
+    resize = body.get("resize")
+    if resize is not None and (type(resize) is not int or resize < 1):
+        raise UsageError(f'"resize" must be a side in pixels or null, but is {resize!r}.')
+    manifest = Manifest(
+        architecture,
+        _task(_object(body, "task")),
+        tuple(_list(body, "classes", str)),
+        tuple(map(float, _list(normalisation, "mean", int, float))),
+        tuple(map(float, _list(normalisation, "std", int, float))),
+        resize,
+        _metrics(_object(body, "metrics")),
+        _version(body.get("chronas")),
+    )
+    manifest.check()
+    return manifest
+
+
+def _object(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = body.get(key)
+    if not isinstance(value, Mapping):
+        raise UsageError(f'"{key}" must be an object.')
+    return value
+
+
+def _list(body: Mapping[str, Any], key: str, *kinds: type) -> list[Any]:
+    value = body.get(key)
+    if not isinstance(value, list) or any(type(item) not in kinds for item in value):
+        raise UsageError(f'"{key}" must be a list of {" or ".join(kind.__name__ for kind in kinds)}.')
+    return value
+
+
+def _task(entry: Mapping[str, Any]) -> Task:
+    names = [field.name for field in dataclasses.fields(Task)]
+    if any(type(entry.get(name)) is not int for name in names):
+        raise UsageError(f'"task" needs whole numbers for {", ".join(names)}.')
+    try:
+        return Task(*(entry[name] for name in names))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _metrics(entry: Mapping[str, Any]) -> dict[str, float]:
+    for name, value in entry.items():
+        if value is not None and type(value) not in (int, float):
+            raise UsageError(f'The metric "{name}" must be a number, but is {value!r}.')
+    return {name: math.nan if value is None else float(value) for name, value in entry.items()}
+
+
+def _version(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9.+_-]{1,40}", value):
+        raise UsageError(f'"chronas" must be a version, but is {value!r}.')
+    return value

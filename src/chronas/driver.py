@@ -1,0 +1,225 @@
+"""The only loop: ask, journal, run, charge, tell, journal, snapshot.
+
+It knows no method, space or data set by name. Searching, and training one network, are both driven by it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from chronas.budget import Ledger, RunClock
+from chronas.errors import NothingEvaluatedError, RunError, TrainingError
+from chronas.methods.base import Method
+from chronas.runs import snapshots
+from chronas.runs.folder import RunFolder
+from chronas.work import Choices, Evaluate, Outcome, Work, work_to_json
+
+MOST_FAILURES_IN_A_ROW = 5
+MOST_RECOVERIES = 3
+
+Reason = Literal["finished", "interrupted"]
+Listener = Callable[[Mapping[str, Any]], None]
+
+
+class Executor(Protocol):
+    """Runs work; holds what must be in a snapshot besides the method."""
+
+    def run(self, work: Work, ledger: Ledger) -> Outcome: ...
+    def state(self) -> dict[str, Any]: ...
+    def load(self, state: Mapping[str, Any]) -> None: ...
+
+
+class Stop(Protocol):
+    @property
+    def requested(self) -> bool: ...
+
+
+@dataclass
+class Stage:
+    """One stretch of a run with a budget of its own.
+
+    name        the stage's word in journal and snapshots, e.g. "search", "train-found"
+    outcome     kind of the record of an `Advance`: "outcome" in a search, "epoch" in a training
+    every       seconds between snapshots at least (the cost of writing counts too)
+    recover     called after a training failure, once the last snapshot is loaded; returns what it did in words
+    on_best     called with (choices, metrics) whenever the best architecture changes
+    """
+
+    name: str
+    method: Method
+    executor: Executor
+    ledger: Ledger
+    clock: RunClock
+    outcome: Literal["outcome", "epoch"] = "outcome"
+    every: float = 20.0
+    recover: Callable[[], str] | None = None
+    on_best: Callable[[Choices, Mapping[str, float]], None] | None = None
+    on_slice: Callable[[Method, float], None] | None = None
+
+
+@dataclass
+class _Place:
+    """Where the loop is: what a snapshot holds besides method and executor."""
+
+    ticket: int = 0
+    failures: int = 0
+    seq: int = 0
+    best: Choices | None = None
+    replay: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+
+
+class Driver:
+    """Runs one stage in a run folder until its budget is spent, the method has finished, or someone asks to stop."""
+
+    def __init__(self, folder: RunFolder, stage: Stage, stop: Stop, listeners: list[Listener]) -> None:
+        self.folder, self.stage, self.stop, self.listeners = folder, stage, stop, listeners
+        self.place = _Place()
+        self._saved_at, self._saving_took = -math.inf, 0.0
+        self._recoveries = 0
+
+    def run(self) -> Reason:
+        """Go on from the newest snapshot, or from the beginning; returns why it ended.
+
+        Raises TrainingError when recovery fails or too many evaluations in a row fail.
+        """
+        stage = self.stage
+        if not self._resume():
+            self._snapshot()
+        while not self.stop.requested and not stage.ledger.exhausted:
+            work = stage.method.ask(1, stage.ledger.progress)
+            if not work:
+                break
+            try:
+                self._one(work[0])
+            except TrainingError as failure:
+                self._recover(failure)
+                continue
+            if time.monotonic() - self._saved_at >= max(stage.every, 20 * self._saving_took):
+                self._snapshot()
+        if self.stop.requested:
+            self._snapshot()
+            return "interrupted"
+        return "finished"
+
+    def _one(self, work: Work) -> None:
+        stage, place = self.stage, self.place
+        self._record({"kind": "ask", "ticket": place.ticket, "work": work_to_json(work)}, sync=False)
+        outcome = self._replayed(work) or stage.executor.run(work, stage.ledger)
+        place.ticket += 1
+        stage.method.tell(outcome, stage.ledger.progress)
+        kind = "outcome" if isinstance(work, Evaluate) else stage.outcome
+        self._record(
+            {
+                "kind": kind,
+                "ticket": place.ticket - 1,
+                "work": work_to_json(work),
+                "metrics": dict(outcome.metrics),
+                "price": dict(outcome.price),
+                "error": outcome.error,
+                "progress": stage.ledger.progress,
+                "spent": stage.ledger.spent,
+            }
+        )
+        self._count_failures(outcome)
+        self._best(outcome)
+        if stage.on_slice:
+            stage.on_slice(stage.method, stage.ledger.progress)
+
+    def _count_failures(self, outcome: Outcome) -> None:
+        self.place.failures = self.place.failures + 1 if outcome.error else 0
+        if self.place.failures >= MOST_FAILURES_IN_A_ROW:
+            raise RunError(f"{self.place.failures} evaluations in a row failed; the last one: {outcome.error}")
+
+    def _best(self, outcome: Outcome) -> None:
+        try:
+            best = self.stage.method.best()
+        except NothingEvaluatedError:
+            return
+        if best == self.place.best:
+            return
+        self.place.best = best
+        notation = self.stage.method.space.notation(best)
+        metrics = dict(outcome.metrics)
+        self._record({"kind": "best", "choices": list(best), "notation": notation, "metrics": metrics}, sync=False)
+        if self.stage.on_best:
+            self.stage.on_best(best, metrics)
+
+    def note(self, message: str, level: str = "warning") -> None:
+        """Journal a message for people."""
+        self._record({"kind": "note", "level": level, "message": message})
+
+    def _record(self, record: dict[str, Any], sync: bool = True) -> None:
+        full = {**record, "stage": self.stage.name, "t": round(self.stage.clock(), 4)}
+        written = self.folder.journal.append(full, sync=sync)
+        self.place.seq = written["seq"]
+        for listener in self.listeners:
+            listener(written)
+
+    def _snapshot(self) -> None:
+        began = time.monotonic()
+        stage = self.stage
+        state = {
+            "method": stage.method.state(),
+            "executor": stage.executor.state(),
+            "ledger": stage.ledger.state(),
+            "clock": stage.clock(),
+            "ticket": self.place.ticket,
+            "failures": self.place.failures,
+            "best": None if self.place.best is None else list(self.place.best),
+            "seq": self.place.seq,
+        }
+        name = snapshots.save(self.folder.snapshot_folder, stage.name, self.place.ticket, state)
+        self._saved_at = time.monotonic()
+        self._saving_took = self._saved_at - began
+        stage.ledger.charge(where="snapshots", seconds=self._saving_took)
+        self._record({"kind": "snapshot", "name": name}, sync=False)
+
+    def _resume(self) -> bool:
+        found = snapshots.load_latest(self.folder.snapshot_folder, self.stage.name)
+        if found is None:
+            return False
+        state = found.state
+        self._restore(state)
+        self.stage.ledger.restore(state["ledger"])
+        tail = [r for r in self.folder.journal.records() if r["stage"] == self.stage.name and r["seq"] > state["seq"]]
+        self.place.replay = {
+            r["ticket"]: r for r in tail if r["kind"] == "outcome" and r["work"]["work"] == "evaluate"
+        }
+        self._record({"kind": "resume", "rewind": state["seq"]})
+        for message in found.notes:
+            self.note(message)
+        return True
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.stage.method.load(state["method"])
+        self.stage.executor.load(state["executor"])
+        self.place.ticket, self.place.failures = state["ticket"], state["failures"]
+        self.place.best = None if state["best"] is None else tuple(state["best"])
+        self._saved_at = time.monotonic()
+
+    def _replayed(self, work: Work) -> Outcome | None:
+        """The outcome of the same evaluation in the journal's tail: it need not be run again."""
+        record = self.place.replay.pop(self.place.ticket, None)
+        if record is None or record["work"] != work_to_json(work):
+            return None
+        price = {k: float(v) for k, v in record["price"].items()}
+        counts = {k: v for k, v in price.items() if k != "seconds"}
+        self.stage.ledger.charge(**counts)
+        self.stage.clock.carried += price["seconds"]
+        metrics = {k: math.nan if v is None else float(v) for k, v in record["metrics"].items()}
+        return Outcome(work, metrics, price, record["error"])
+
+    def _recover(self, failure: TrainingError) -> None:
+        """Back to the newest snapshot with a gentler setting; time spent stays spent."""
+        self._recoveries += 1
+        found = snapshots.load_latest(self.folder.snapshot_folder, self.stage.name)
+        if self.stage.recover is None or found is None or self._recoveries > MOST_RECOVERIES:
+            self.note(f"Training failed for good: {failure}")
+            raise failure
+        self._restore(found.state)
+        self._record({"kind": "resume", "rewind": found.state["seq"]})
+        self.note(f"{failure} Went back to {snapshots.name_of(self.stage.name, found.number)}; {self.stage.recover()}")

@@ -1,0 +1,214 @@
+"""Turns a run folder, finished or not, into a `ReportView`. No rendering here, no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chronas.reports.curves import accuracy_curves, evaluated, explore, loss_curves, spans
+from chronas.reports.decisions import decisions
+from chronas.reports.layout import kernel_side, stages
+from chronas.reports.reading import Json, RunFiles, flatten, items, number, read_run, section, text
+from chronas.reports.verdict import headline, remarks
+from chronas.reports.view import (
+    BudgetView,
+    ConfusionView,
+    DataView,
+    NetworkView,
+    Note,
+    ReportView,
+    SearchView,
+)
+
+ENDED = ("finished", "interrupted", "failed")
+
+
+def collect(run: Path) -> ReportView:
+    """Read everything that the run folder `run` holds so far; what is absent is named in `missing`."""
+    files = read_run(run)
+    data, budget = _data(files), _budget(files)
+    search = _search(files)
+    networks = tuple(_network(section(n)) for n in items(files.result.get("networks")))
+    status, message = _status(files)
+    progress = None if status == "finished" else _progress(files)
+    table = decisions(files)
+    drawn = stages(files)
+    found = next((n for n in networks if n.name == "found"), None)
+    return ReportView(
+        run=run.resolve().name,
+        status=status,
+        message=message,
+        headline=headline(status, search, networks, budget, progress),
+        remarks=remarks(networks, data),
+        missing=_missing(files, networks, bool(search and search.notation)),
+        progress=progress,
+        data=data,
+        budget=budget,
+        search=search,
+        networks=networks,
+        spans=spans(files),
+        accuracy=accuracy_curves(files),
+        loss=loss_curves(files),
+        evaluated=evaluated(files),
+        explore=explore(files, table),
+        decisions=table,
+        stages=drawn,
+        kernel_side=kernel_side(drawn),
+        confusion=_confusion(found, data),
+        facts=_facts(files),
+        settings=tuple((k, v) for k, v in flatten(files.spec) if k != "format"),
+        notes=_notes(files),
+    )
+
+
+def _data(files: RunFiles) -> DataView | None:
+    data = section(files.result.get("data"))
+    if not data:
+        source = text(files.spec.get("data")) if not isinstance(files.spec.get("data"), dict) else ""
+        source = source or text(section(files.spec.get("data")).get("source"))
+        return DataView(source, None, None, None, (), None) if source else None
+    shape = [number(side) for side in items(data.get("shape"))]
+    whole = tuple(int(side) for side in shape if side is not None)
+    return DataView(
+        text(data.get("source")),
+        *(_whole(data.get(split)) for split in ("train", "val", "test")),
+        tuple(text(name) for name in items(data.get("classes"))),
+        (whole[0], whole[1], whole[2]) if len(whole) == 3 else None,
+    )
+
+
+def _whole(value: object) -> int | None:
+    found = number(value)
+    return None if found is None else int(found)
+
+
+def _budget(files: RunFiles) -> BudgetView | None:
+    budget = section(files.result.get("budget"))
+    begun = [r for r in files.records if r.get("kind") == "stage" and r.get("event") == "begin"]
+    if not budget and begun:
+        spent = [v for r in files.records if (v := number(r.get("spent"))) is not None]
+        budget = {**section(begun[-1].get("budget")), "spent": spent[-1] if spent else None}
+    if not budget:
+        return None
+    where = [(text(name), number(value)) for name, value in section(budget.get("where")).items()]
+    return BudgetView(
+        number(budget.get("amount")),
+        text(budget.get("unit")) or "seconds",
+        number(budget.get("spent")),
+        tuple((name, value) for name, value in where if value is not None and value > 0),
+        number(budget.get("exploration_share")),
+        number(budget.get("evaluations")),
+        number(budget.get("epochs")),
+    )
+
+
+def _search(files: RunFiles) -> SearchView | None:
+    search = section(files.result.get("search"))
+    spec_space, spec_method = files.spec.get("space"), files.spec.get("method")
+    space = search.get("space") or files.inspect.get("space") or _name(spec_space)
+    method = search.get("method") or _name(spec_method)
+    notation = search.get("notation") or files.best.get("notation") or _last_best(files)
+    if not (space or method or notation):
+        return None
+    return SearchView(
+        text(space),
+        text(method),
+        text(search.get("seed", files.spec.get("seed"))),
+        text(notation),
+        number(search.get("params")),
+        number(search.get("madds")),
+        bool(search),
+    )
+
+
+def _name(value: object) -> object:
+    return section(value).get("name") if isinstance(value, dict) else value
+
+
+def _last_best(files: RunFiles) -> object:
+    best = [r for r in files.records if r.get("kind") == "best"]
+    return best[-1].get("notation") if best else None
+
+
+def _network(data: Json) -> NetworkView:
+    per_class = [(text(name), number(value)) for name, value in section(data.get("per_class")).items()]
+    return NetworkView(
+        text(data.get("name")),
+        text(data.get("title")) or text(data.get("name")),
+        text(data.get("recipe")),
+        *(number(data.get(k)) for k in ("params", "madds", "seconds", "epochs")),
+        *(number(data.get(k)) for k in ("val_accuracy", "test_accuracy", "test_loss")),
+        tuple(tuple(int(number(n) or 0) for n in items(row)) for row in items(data.get("confusion"))),
+        tuple((name, value) for name, value in per_class if value is not None),
+    )
+
+
+def _status(files: RunFiles) -> tuple[str, str]:
+    """The result's status where it is final, else what the journal says since its last start."""
+    ends = [r for r in files.records if r.get("kind") in ("start", "end")]
+    last = ends[-1] if ends and ends[-1].get("kind") == "end" else {}
+    stated = text(files.result.get("status"))
+    if stated in ENDED:
+        return stated, text(last.get("message"))
+    reason = text(last.get("reason"))
+    return (reason if reason in ENDED else "running"), text(last.get("message"))
+
+
+def _progress(files: RunFiles) -> float | None:
+    seen = [p for r in files.records if (p := number(r.get("progress"))) is not None]
+    return seen[-1] if seen else number(files.inspect.get("progress"))
+
+
+def _missing(files: RunFiles, networks: tuple[NetworkView, ...], searched: bool) -> tuple[str, ...]:
+    found = next((n for n in networks if n.name == "found"), None)
+    parts = {
+        "the settings (spec.json)": bool(files.spec),
+        "the journal (journal.jsonl)": bool(files.records),
+        "the look inside the search (inspect.json)": bool(files.inspect),
+        "an architecture": searched,
+        "the training of the found network": found is not None,
+        "a baseline to compare with": len(networks) > 1,
+    }
+    if found is not None and found.test_accuracy is None:
+        no_split = section(files.result.get("data")).get("test", 0) is None
+        parts["the test (the data has no test split)" if no_split else "the test"] = False
+    return tuple(name for name, there in parts.items() if not there)
+
+
+def _confusion(found: NetworkView | None, data: DataView | None) -> ConfusionView | None:
+    if found is None:
+        return None
+    side = len(found.confusion)
+    square = found.confusion if side and all(len(row) == side for row in found.confusion) else ()
+    if not square and not found.per_class:
+        return None
+    names = data.classes if data and len(data.classes) == side else ()
+    names = names or tuple(name for name, _ in found.per_class) or tuple(str(i) for i in range(side))
+    per_class = found.per_class or tuple(
+        (name, 100 * row[i] / sum(row))
+        for i, (name, row) in enumerate(zip(names, square, strict=False))
+        if sum(row)
+    )
+    return ConfusionView(names, square if len(names) == side else (), per_class)
+
+
+def _facts(files: RunFiles) -> tuple[tuple[str, str], ...]:
+    starts = [r for r in files.records if r.get("kind") == "start"]
+    rows = [("started", f"{len(starts)} times (resumed {len(starts) - 1})")] if len(starts) > 1 else []
+    for start in starts[-1:]:
+        rows += [(f"version of {name}", text(v)) for name, v in section(start.get("versions")).items()]
+        rows += [(name, text(start[name])) for name in ("device", "threads") if start.get(name) is not None]
+    return tuple(rows)
+
+
+def _notes(files: RunFiles) -> tuple[Note, ...]:
+    faults = [Note("warning", None, fault) for fault in files.faults]
+    noted = [r for r in files.records if r.get("kind") == "note"]
+    failed = [r for r in files.records if r.get("kind") == "outcome" and r.get("error")]
+    told = [
+        Note(text(r.get("level")) or "info", number(r.get("t")), text(r.get("message"))) for r in noted[-200:]
+    ]
+    bad = [
+        Note("warning", number(r.get("t")), f"An evaluation failed: {text(r.get('error'))}")
+        for r in failed[-20:]
+    ]
+    return (*faults, *sorted(told + bad, key=lambda n: n.time or 0.0))

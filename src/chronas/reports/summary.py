@@ -1,0 +1,71 @@
+"""The closing table of a run for the terminal: plain aligned text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from chronas.reports.reading import Json, items, number, section, text
+from chronas.reports.units import amount, decimal, percent, seconds, short
+
+HEAD = ("network", "test acc.", "val. acc.", "parameters", "multiply-adds", "epochs", "seconds")
+WORDS = {"found": "found", "random": "random", "plain": "plain 3x3", "rival": "rival"}
+
+
+def summary_lines(result: Mapping[str, Any], run: Path | None = None) -> list[str]:
+    """What a user needs at the end, from the content of result.json; unknown numbers are "-".
+
+    Accuracies in percent, multiply-adds per image, seconds of training. With `run` the place of the report and
+    the next commands are named.
+    """
+    search = section(result.get("search"))
+    networks = [section(n) for n in items(result.get("networks"))]
+    lines = []
+    if search.get("notation"):
+        lines += [f"Architecture  {text(search['notation'])}", ""]
+    if networks:
+        lines += [*_table(networks), ""]
+    lines += _budget(section(result.get("budget")))
+    if run is not None:
+        lines.append(f"Report        {Path(run) / 'report.html'}")
+    return lines
+
+
+def _table(networks: list[Json]) -> list[str]:
+    rows = [HEAD, *(_row(network) for network in networks)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
+    return [
+        "  ".join(
+            cell.rjust(wide) if i else cell.ljust(wide)
+            for i, (cell, wide) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+
+
+def _row(network: Json) -> tuple[str, ...]:
+    name = text(network.get("name"))
+    spent = number(network.get("seconds"))
+    return (
+        WORDS.get(name, name),
+        percent(number(network.get("test_accuracy"))),
+        percent(number(network.get("val_accuracy"))),
+        short(number(network.get("params"))),
+        short(number(network.get("madds"))),
+        decimal(number(network.get("epochs"))),
+        "-" if spent is None else f"{spent:.1f}",
+    )
+
+
+def _budget(budget: Json) -> list[str]:
+    unit, spent = text(budget.get("unit")) or "seconds", number(budget.get("spent"))
+    if not budget:
+        return []
+    name = "Time used" if unit == "seconds" else "Used"
+    lines = [f"{name:12}  {amount(spent, unit)} of {amount(number(budget.get('amount')), unit)}"]
+    where = [(text(k), number(v)) for k, v in section(budget.get("where")).items()]
+    parts = [f"{name} {seconds(value)}" for name, value in where if value]
+    if parts:
+        lines.append(f"{'Spent on':12}  {', '.join(parts)}")
+    return lines

@@ -1,0 +1,176 @@
+"""Training one plain network from scratch, slice by slice: the visible loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from chronas.budget import Ledger
+from chronas.data.augment import Augment, default_augment
+from chronas.data.batches import Batches
+from chronas.data.images import ImageData
+from chronas.errors import TrainingError
+from chronas.seeding import torch_scope
+from chronas.training.hardware import Hardware
+from chronas.training.judge import judge
+from chronas.training.optim import SparseSGD, clip_gradients
+from chronas.training.recipes import Recipe
+from chronas.training.steps import MicroBatches, Sums, forward_backward
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How often a training looks at the validation images.
+
+    times  looks in all, spread evenly over progress, the last one at the end; 0 for none before the end
+    share  the part of the time so far that looks may cost
+    """
+
+    times: int = 8
+    share: float = 0.04
+
+
+class NetworkTrainer:
+    """Trains `net` under a recipe whose schedule follows the ledger's progress.
+
+    The clock is looked at after every step; the state is a place in the data, weights and velocities.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        data: ImageData,
+        recipe: Recipe,
+        hardware: Hardware,
+        seed: int,
+        *,
+        looks: Looks | None = None,
+        slice_steps: int = 0,
+        slice_seconds: float = math.inf,
+    ) -> None:
+        self.net, self.data, self.recipe, self.hardware, self.seed = hardware.place(net), data, recipe, hardware, seed
+        size = max(2, min(recipe.batch_size, len(data.train) // 16))
+        self.train = Batches(data.train, size, mean=data.mean, std=data.std, seed=seed, purpose="train",
+                             augment=plan(data, recipe), device=hardware.device)  # fmt: skip
+        self.scale = size / 128
+        self.looks = looks or Looks()
+        self.slice_steps, self.slice_seconds = slice_steps or len(self.train), slice_seconds
+        self.optimiser = SparseSGD(momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay)
+        self.parameters = list(net.parameters())
+        self.micro = MicroBatches()
+        self.steps, self.looked, self.lr_scale = 0, 0, 1.0
+        self.look_seconds = 0.0
+        self.best: dict[str, Any] | None = None
+        for module in net.modules():
+            if isinstance(module, nn.Dropout) and recipe.dropout:
+                module.p = recipe.dropout
+
+    def advance(self, ledger: Ledger) -> dict[str, float]:
+        """Train for one slice; the last one of the budget ends on time. Raises TrainingError on a loss not finite."""
+        self.net.train()
+        began, first, sums, slowest = time.monotonic(), self.steps, Sums(), 0.0
+        while True:
+            started = time.monotonic()
+            self._step(ledger.progress, sums)
+            ledger.charge(steps=1, epochs=1 / len(self.train))
+            now = time.monotonic()
+            slowest = max(now - started, 0.9 * slowest)
+            if self.steps - first >= self.slice_steps or now - began >= self.slice_seconds or ledger.exhausted:
+                break
+            if ledger.budget.unit == "seconds" and ledger.left < slowest:
+                break
+        metrics = sums.read("train")
+        if not math.isfinite(metrics["train_loss"]):
+            raise TrainingError(
+                f"The training loss is {metrics['train_loss']} after {self.steps} steps at a learning rate of "
+                f"{self._rate(ledger.progress):.3g}."
+            )
+        metrics["images_per_second"] = sums.images / (time.monotonic() - began)
+        metrics |= self._look(ledger)
+        metrics["lr"] = self._rate(ledger.progress)
+        metrics["epoch"] = self.steps / len(self.train)
+        metrics["step_seconds"] = slowest
+        return metrics
+
+    def _rate(self, progress: float) -> float:
+        return self.recipe.rate(progress) * self.scale * self.lr_scale
+
+    def _step(self, progress: float, sums: Sums) -> None:
+        images, labels = self.train.batch(self.steps)
+        with torch_scope(self.seed, "network", "dropout", self.steps, device=self.hardware.device):
+            forward_backward(self.net, images, labels, criterion=self._criterion, parameters=self.parameters,
+                             hardware=self.hardware, micro=self.micro, sums=sums)  # fmt: skip
+        clip_gradients(self.parameters, self.recipe.clip)
+        self.optimiser.step(self.parameters, self._rate(progress))
+        self.steps += 1
+
+    def _criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+
+    def _look(self, ledger: Ledger) -> dict[str, float]:
+        """Validation at the times that `looks` names, while it costs little; keeps the best weights seen."""
+        due = math.floor(ledger.progress * self.looks.times)
+        if due <= self.looked or ledger.progress >= 1:
+            return {}
+        self.looked = due
+        if ledger.budget.unit == "seconds" and self.look_seconds > self.looks.share * ledger.seconds:
+            return {}
+        began = time.monotonic()
+        found = self.validate()
+        self.look_seconds = time.monotonic() - began
+        ledger.charge(where="validation", seconds=self.look_seconds)
+        if self.best is None or found["val_accuracy"] > self.best["val_accuracy"]:
+            weights = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
+            self.best = {"val_accuracy": found["val_accuracy"], "weights": weights}
+        return found
+
+    def validate(self) -> dict[str, float]:
+        """`val_accuracy` (percent) and `val_loss` on all validation images."""
+        seen = judge(self.net, self.data.val, mean=self.data.mean, std=self.data.std,
+                     classes=len(self.data.classes), hardware=self.hardware)  # fmt: skip
+        return {"val_accuracy": seen.accuracy, "val_loss": seen.loss}
+
+    def finish(self) -> dict[str, float]:
+        """Judge the last weights; where an earlier look was better, go back to those. Returns their metrics."""
+        last = self.validate()
+        if self.best is None or last["val_accuracy"] >= self.best["val_accuracy"]:
+            return last
+        self.net.load_state_dict(self.best["weights"])
+        return self.validate()
+
+    def calm(self) -> str:
+        """React to a training that diverged: halve the learning rate from here on."""
+        self.lr_scale /= 2
+        return "the learning rate is halved from here on."
+
+    def state(self) -> dict[str, Any]:
+        return {"net": dict(self.net.state_dict()), "optimiser": self.optimiser.state(self.net), "steps": self.steps,
+                "looked": self.looked, "look_seconds": self.look_seconds, "best": self.best,
+                "parts": self.micro.parts, "lr_scale": self.lr_scale}  # fmt: skip
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        self.net.load_state_dict(state["net"])
+        self.optimiser.load(self.net, state["optimiser"])
+        self.steps, self.looked, self.look_seconds = state["steps"], state["looked"], state["look_seconds"]
+        self.best, self.micro.parts, self.lr_scale = state["best"], state["parts"], state["lr_scale"]
+
+
+def plan(data: ImageData, recipe: Recipe) -> Augment:
+    """The augmentation that fits the data, with the recipe's cutout (a share of the shorter side)."""
+    usual = default_augment(data)
+    side = round(recipe.cutout * min(data.task.height, data.task.width))
+    return Augment(flip=usual.flip, crop=usual.crop, cutout=side)
+
+
+def seeded_network(make: Any, seed: int, *path: str | int) -> nn.Module:
+    """`make()` with its initial weights drawn from a named stream instead of torch's global one."""
+    with torch_scope(seed, "init", *path):
+        net: nn.Module = make()
+    return net

@@ -1,0 +1,197 @@
+"""The supernet training loop: the only one, for every one-shot method."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from chronas.budget import Ledger
+from chronas.data.batches import Batches
+from chronas.data.images import ImageData
+from chronas.data.augment import Augment
+from chronas.errors import TrainingError, UsageError
+from chronas.methods.oneshot import OneShotMethod
+from chronas.nets.mix import Mix, one_hot
+from chronas.seeding import torch_scope
+from chronas.training.hardware import Hardware
+from chronas.training.optim import SparseSGD, clip_gradients
+from chronas.training.schedules import cosine
+from chronas.training.steps import MicroBatches, Sums, forward_backward
+from chronas.work import Choices
+
+
+@dataclass(frozen=True)
+class SupernetSettings:
+    """How shared weights are trained: SGD with momentum 0.9, cosine over progress (NASIB section 4.1).
+
+    lr, lr_end     learning rate at the beginning and end; weight_decay: L2 on convolutions and the classifier
+    clip           limit of the gradient's norm, 0 for none
+    batch_size     images per step; on small data at most an eighth of the training images
+    """
+
+    batch_size: int = 64
+    lr: float = 0.05
+    lr_end: float = 0.0005
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clip: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 2 or self.lr <= 0 or not 0 <= self.momentum < 1 or self.clip < 0:
+            raise UsageError(f"The supernet settings are out of range: {self}.")
+
+
+@dataclass(frozen=True)
+class Slice:
+    """How long one `Advance` is: at most so many weight steps and seconds."""
+
+    steps: int = 10**9
+    seconds: float = math.inf
+
+
+class SupernetTrainer:
+    """Trains a supernet slice by slice and judges architectures with its weights."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        method: OneShotMethod,
+        data: ImageData,
+        augment: Augment | None,
+        settings: SupernetSettings,
+        hardware: Hardware,
+        seed: int,
+    ) -> None:
+        self.net, self.method, self.data = hardware.place(net), method, data
+        self.settings, self.hardware, self.seed = settings, hardware, seed
+        size = max(2, min(settings.batch_size, len(data.train) // 8))
+        held_size = max(2, min(4 * settings.batch_size, len(data.val)))
+        common = {"mean": data.mean, "std": data.std, "seed": seed, "device": hardware.device}
+        self.train = Batches(data.train, size, purpose="weights", augment=augment, **common)  # type: ignore[arg-type]
+        self.held_out = Batches(data.val, held_size, purpose="architecture", **common)  # type: ignore[arg-type]
+        self.turns = method.alternation(len(self.train), len(self.held_out))
+        self.optimiser = SparseSGD(momentum=settings.momentum, weight_decay=settings.weight_decay)
+        self.micro = MicroBatches()
+        self.index = self.steps = self.held_out_steps = 0
+        self.lr_scale = 1.0
+        self._option_parameters: dict[tuple[int, int], list[nn.Parameter]] = {}
+        owned = {id(p) for slot in range(len(method.space.decisions)) for p in net.slots[slot].parameters()}  # type: ignore[index, union-attr]
+        self._shared = [p for p in net.parameters() if id(p) not in owned]
+
+    @property
+    def epoch_steps(self) -> int:
+        """Weight steps in one pass over the training images."""
+        return len(self.train)
+
+    def advance(self, ledger: Ledger, limit: Slice) -> dict[str, float]:
+        """Train until the slice or the budget ends; the ledger is charged and looked at after every step.
+
+        Raises TrainingError when the loss is no longer finite.
+        """
+        self.net.train()
+        began, first, train, held_out, step_seconds = time.monotonic(), self.steps, Sums(), Sums(), 0.0
+        while True:
+            started = time.monotonic()
+            if self.turns.turn(self.index) == "weights":
+                self._weight_step(ledger.progress, train)
+                ledger.charge(steps=1, epochs=1 / self.epoch_steps)
+            else:
+                self._architecture_step(ledger.progress, held_out)
+            self.index += 1
+            now = time.monotonic()
+            step_seconds = max(now - started, 0.9 * step_seconds)
+            ended = self.steps - first >= limit.steps or now - began >= limit.seconds
+            if ended or ledger.exhausted or (ledger.budget.unit == "seconds" and ledger.left < step_seconds):
+                break
+        metrics = {**train.read("train"), **held_out.read("val")}
+        self._check(metrics)
+        seconds = time.monotonic() - began
+        images = train.images + held_out.images
+        return {**metrics, **self.method.scalars(), "images_per_second": images / seconds, "step_seconds": step_seconds,
+                "lr": self._lr(ledger.progress)}  # fmt: skip
+
+    def _check(self, metrics: Mapping[str, float]) -> None:
+        bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+        if bad:
+            raise TrainingError(
+                f"The {bad[0].replace('_', ' ')} of the supernet is {metrics[bad[0]]} after {self.steps} weight steps at "
+                f"a learning rate of {self.settings.lr * self.lr_scale:g}."
+            )
+
+    def _lr(self, progress: float) -> float:
+        until = self.method.train_until
+        return self.lr_scale * cosine(progress / until, self.settings.lr, self.settings.lr_end)
+
+    def _weight_step(self, progress: float, sums: Sums) -> None:
+        images, labels = self.train.batch(self.steps)
+        mix = self.method.weight_mix(progress)
+        parameters = self._active(mix)
+        with torch_scope(self.seed, "supernet", "dropout", self.steps, device=self.hardware.device):
+            forward_backward(lambda x: self.net(x, mix), images, labels, criterion=F.cross_entropy,
+                             parameters=parameters, hardware=self.hardware, micro=self.micro, sums=sums)  # fmt: skip
+        clip_gradients(parameters, self.settings.clip)
+        self.optimiser.step(parameters, self._lr(progress))
+        self.steps += 1
+
+    def _architecture_step(self, progress: float, sums: Sums) -> None:
+        images, labels = self.held_out.batch(self.held_out_steps)
+        mix = self.method.architecture_mix(progress)
+        with self.hardware.autocast():
+            logits = self.net(images, mix)
+            loss = F.cross_entropy(logits, labels)
+        self.method.architecture_update(loss, mix, progress)
+        sums.add(loss, logits, labels)
+        self.held_out_steps += 1
+
+    def _active(self, mix: Mix) -> list[nn.Parameter]:
+        active = list(self._shared)
+        for slot, part in enumerate(mix):
+            for option in part.options:
+                key = (slot, option)
+                if key not in self._option_parameters:
+                    module = self.net.option_modules(slot, option)  # type: ignore[operator]
+                    self._option_parameters[key] = list(module.parameters())
+                active += self._option_parameters[key]
+        return active
+
+    @torch.no_grad()
+    def evaluate(self, choices: Choices) -> dict[str, float]:
+        """`val_loss` and `val_accuracy` of one architecture with the shared weights, on all held-out images."""
+        sums, mix = Sums(), one_hot(choices)
+        self.net.train()
+        for images, labels in self.held_out.sequential(self.held_out.batch_size):
+            with self.hardware.autocast():
+                logits: Tensor = self.net(images, mix)
+                sums.add(F.cross_entropy(logits, labels), logits, labels)
+        return sums.read("val")
+
+    @property
+    def evaluation_epochs(self) -> float:
+        """What one `evaluate` is charged in epochs: a forward pass counts a third of a training pass."""
+        return len(self.data.val) / len(self.data.train) / 3
+
+    def state(self) -> dict[str, Any]:
+        """Weights, velocities and the place in the data."""
+        return {
+            "net": dict(self.net.state_dict()),
+            "optimiser": self.optimiser.state(self.net),
+            "index": self.index,
+            "steps": self.steps,
+            "held_out_steps": self.held_out_steps,
+            "parts": self.micro.parts,
+            "lr_scale": self.lr_scale,
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Restore `state()`."""
+        self.net.load_state_dict(state["net"])
+        self.optimiser.load(self.net, state["optimiser"])
+        self.index, self.steps, self.held_out_steps = state["index"], state["steps"], state["held_out_steps"]
+        self.micro.parts, self.lr_scale = state["parts"], state["lr_scale"]
