@@ -79,8 +79,10 @@ def make_run(run: Path, sample: Sample | None = None) -> Path:
     half = sample.until == "search"
     share = 0.5 if sample.until == "end" else 0.25
     _write(run / "spec.json", {
-        "format": 1, "command": "fit", "data": {"source": sample.source}, "budget": f"{sample.seconds:g}s", "seed": sample.seed,
-        "space": {"name": "superkernel", **settings}, "method": {"name": "nasib", "k": 0.1, "temperature": 0.1, "preset": None},
+        "format": 1, "command": "fit", "data": {"source": sample.source}, "budget": f"{sample.seconds:g}s",
+        "seed": sample.seed,
+        "space": {"name": "superkernel", **settings},
+        "method": {"name": "nasib", "k": 0.1, "temperature": 0.1, "preset": None},
     })  # fmt: skip
     writer.add(
         "search",
@@ -119,12 +121,13 @@ def make_run(run: Path, sample: Sample | None = None) -> Path:
             result["networks"].append(_train(writer, name, architecture, where))
         where |= {"test": 0.004 * sample.seconds, "report": 0.3}
         result["search"] = {
-            "space": "superkernel", "space_settings": settings, "method": "nasib", "method_settings": {"k": 0.1}, "seed": sample.seed,
-            "choices": choices, "notation": notation, "metrics": {"val_accuracy": 81.0}, "params": 98_412, "madds": 3_141_592,
+            "space": "superkernel", "space_settings": settings,
+            "method": "nasib", "method_settings": {"k": 0.1}, "seed": sample.seed, "choices": choices,
+            "notation": notation, "metrics": {"val_accuracy": 81.0}, "params": 98_412, "madds": 3_141_592,
         }  # fmt: skip
         result["budget"] = {
-            "amount": sample.seconds, "unit": "seconds", "spent": round(sum(where.values()), 2), "where": where,
-            "exploration_share": 0.391, "evaluations": 0, "epochs": 131.5,
+            "amount": sample.seconds, "unit": "seconds", "spent": round(sum(where.values()), 2),
+            "where": where, "exploration_share": 0.391, "evaluations": 0, "epochs": 131.5,
         }  # fmt: skip
         result["status"] = sample.status
         writer.add(
@@ -176,14 +179,17 @@ def _search(writer: Writer, seconds: float, half: bool) -> None:
         writer.clock = begin + seconds * (step + 1) / 60
         top = 100 * (1 - 1 / len(sample.classes)) * (1 - math.exp(-4 * p)) * 0.85
         metrics = {
-            "train_loss": 2.4 * math.exp(-2.2 * p) + 0.2 + rng.normal(0, 0.03), "val_loss": 2.4 * math.exp(-2 * p) + 0.3 + rng.normal(0, 0.05),
+            "train_loss": 2.4 * math.exp(-2.2 * p) + 0.2 + rng.normal(0, 0.03),
+            "val_loss": 2.4 * math.exp(-2 * p) + 0.3 + rng.normal(0, 0.05),
             "train_accuracy": top + 12 + rng.normal(0, 1), "val_accuracy": top + 8 + rng.normal(0, 1.6),
             "exploration": min(1, max(0, 0.1**p + rng.normal(0, 0.03))), "p1": 0.1**p,
             "entropy": most * (1 - 0.45 * p**2), "images_per_second": 5400 + rng.normal(0, 250),
         }  # fmt: skip
         writer.add("search", "ask", ticket=step, work={"work": "advance"})
-        writer.add("search", "outcome", ticket=step, work={"work": "advance"}, metrics={k: float(v) for k, v in metrics.items()},
-                   price={"seconds": seconds / 60, "steps": 40, "epochs": 0.5, "evaluations": 0}, error=None, progress=p, spent=writer.clock)  # fmt: skip
+        writer.add("search", "outcome", ticket=step, work={"work": "advance"},
+                   metrics={k: float(v) for k, v in metrics.items()}, error=None, progress=p,
+                   price={"seconds": seconds / 60, "steps": 40, "epochs": 0.5, "evaluations": 0},
+                   spent=writer.clock)  # fmt: skip
     if not half:
         writer.add(
             "search",
@@ -212,8 +218,10 @@ def _train(
         writer.clock = begin + seconds * p
         value = goal * (1 - 0.75 * math.exp(-6 * p))
         metrics = {
-            "train_loss": 2.3 * math.exp(-4 * p) + 0.02, "train_accuracy": min(100, value + 1.5 * p + rng.normal(0, 0.3)),
-            "val_loss": 2.3 * math.exp(-4 * p) + 0.09, "val_accuracy": value + rng.normal(0, 0.4), "lr": 0.1 * (1 - p), "epoch": epoch, "images_per_second": 11000.0,
+            "train_loss": 2.3 * math.exp(-4 * p) + 0.02, "val_loss": 2.3 * math.exp(-4 * p) + 0.09,
+            "train_accuracy": min(100, value + 1.5 * p + rng.normal(0, 0.3)),
+            "val_accuracy": value + rng.normal(0, 0.4), "lr": 0.1 * (1 - p), "epoch": epoch,
+            "images_per_second": 11000.0,
         }  # fmt: skip
         writer.add(
             "train",
@@ -231,9 +239,12 @@ def _train(
         else None
     )
     return {
-        "name": name, "title": TITLES[name], "architecture": architecture, "params": int(98_412 * rng.uniform(0.6, 1.6)), "madds": int(3_141_592 * rng.uniform(0.6, 1.6)),
-        "recipe": "short", "seconds": round(seconds, 2), "epochs": 30, "val_accuracy": goal + 0.4, "test_accuracy": goal if sample.test is not None else None,
-        "test_loss": 0.08 if sample.test is not None else None, "confusion": confusion, "per_class": per_class,
+        "name": name, "title": TITLES[name], "architecture": architecture,
+        "params": int(98_412 * rng.uniform(0.6, 1.6)), "madds": int(3_141_592 * rng.uniform(0.6, 1.6)),
+        "recipe": "short", "seconds": round(seconds, 2), "epochs": 30, "val_accuracy": goal + 0.4,
+        "test_accuracy": goal if sample.test is not None else None,
+        "test_loss": 0.08 if sample.test is not None else None, "confusion": confusion,
+        "per_class": per_class,
     }  # fmt: skip
 
 

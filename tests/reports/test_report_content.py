@@ -82,8 +82,8 @@ def test_all_sections_stand_in_order(small: Path) -> None:
 
 def test_headline_names_result_budget_and_baselines(small: Path) -> None:
     assert collect(small).headline == (
-        "Found a network with 98.1 % test accuracy in 1m 54s of the 2m 00s given; a random network of the same space, "
-        "trained alike, has 97.2 %, a plain 3×3 one 97.8 %."
+        "Found a network with 98.1 % test accuracy in 1m 54s of the 2m 00s given; a random network "
+        "of the same space, trained alike, has 97.2 %, a plain 3×3 one 97.8 %."
     )
 
 
@@ -137,6 +137,14 @@ def test_inner_numbers_over_progress(small: Path) -> None:
     assert explore.entropy_max == pytest.approx(3.2189, abs=1e-4)
 
 
+def test_the_plan_is_drawn_from_k_where_the_slices_do_not_tell_it(small: Path) -> None:
+    journal = small / "journal.jsonl"
+    journal.write_text(journal.read_text().replace('"p1"', '"other"'))
+    planned = collect(small).explore.planned
+    assert planned[0] == (0.0, 1.0)
+    assert planned[-1] == pytest.approx((1.0, 0.1))
+
+
 @pytest.mark.parametrize(("sample", "cells"), [(Sample(), 6 * 25), (BIG, 12 * 81)])
 def test_every_layer_has_both_grids_with_the_choice_marked(
     tmp_path: Path, sample: Sample, cells: int
@@ -171,6 +179,25 @@ def test_network_is_drawn_with_its_stages(tmp_path: Path) -> None:
     assert all((b.kind == "conv") == (b.height * b.width <= 9) for b in layers)
     assert sum(b.kind == "reduction" for s in stages for b in s.blocks) == 3
     assert page(run).classes("arc") == 12
+
+
+def test_residual_network_is_drawn_block_by_block(small: Path) -> None:
+    names = {
+        "stem": "full",
+        "width": "32",
+        "blocks 1": "1",
+        "blocks 2": "1",
+        "blocks 3": "2",
+        "block": "basic",
+    }
+    result = json.loads((small / "result.json").read_text())
+    result["data"]["shape"] = [3, 32, 32]
+    result["networks"][0]["architecture"] = {"format": 1, "space": "resnet", "settings": {}, "choices": names}
+    change(small / "result.json", **result)
+    stages = collect(small).stages
+    assert [s.title for s in stages][1:-1] == ["32×32 px, 32 ch", "16×16 px, 64 ch", "8×8 px, 128 ch"]
+    assert [b.note for s in stages for b in s.blocks if b.number] == ["dense", "px ÷2", "px ÷2", "dense"]
+    assert page(small).classes("arc") == 4
 
 
 def test_parameters_per_layer_where_known(small: Path) -> None:
@@ -309,6 +336,21 @@ def test_an_ending_in_the_journal_is_the_status(tmp_path: Path, reason: str) -> 
     assert "chronas resume" in found.sections["use"]
 
 
+def test_a_resumed_run_is_running_again(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", Sample(until="search"))
+    change(run / "result.json", status="interrupted")
+    journal = run / "journal.jsonl"
+    seq = len(journal.read_text().splitlines())
+    turns: list[dict[str, Any]] = [
+        {"kind": "end", "reason": "interrupted", "message": "stopped"},
+        {"kind": "start", "versions": {}},
+    ]
+    lines = [{"seq": seq + i + 1, "t": 40.0 + i, "stage": "run", **turn} for i, turn in enumerate(turns)]
+    journal.write_text(journal.read_text() + "".join(json.dumps(line) + "\n" for line in lines))
+    assert collect(run).status == "running"
+    assert ("started", "2 times (resumed 1)") in collect(run).facts
+
+
 def test_no_test_split(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", Sample(test=None))
     view = collect(run)
@@ -344,8 +386,10 @@ def test_torn_journal_tail_and_nan_are_borne(small: Path) -> None:
 def test_evaluations_give_dots_and_a_best_line(tmp_path: Path) -> None:
     values = [50.0, 70.0, 60.0, None]
     records = [
-        {"seq": i + 1, "t": 10.0 * (i + 1), "stage": "search", "kind": "outcome", "ticket": i, "progress": 0.1 * i, "spent": 1.0,
-         "work": {"work": "evaluate", "choices": [0]}, "metrics": {} if v is None else {"val_accuracy": v}, "price": {},
+        {"seq": i + 1, "t": 10.0 * (i + 1), "stage": "search", "kind": "outcome", "ticket": i,
+         "progress": 0.1 * i, "spent": 1.0,
+         "work": {"work": "evaluate", "choices": [0]}, "price": {},
+         "metrics": {} if v is None else {"val_accuracy": v},
          "error": "out of memory" if v is None else None}
         for i, v in enumerate(values)
     ]  # fmt: skip
@@ -359,7 +403,8 @@ def test_evaluations_give_dots_and_a_best_line(tmp_path: Path) -> None:
 
 def test_long_runs_stay_small(tmp_path: Path) -> None:
     records = [
-        {"seq": i + 1, "t": float(i), "stage": "search", "kind": "outcome", "ticket": i, "progress": i / 20000, "spent": float(i),
+        {"seq": i + 1, "t": float(i), "stage": "search", "kind": "outcome", "ticket": i,
+         "progress": i / 20000, "spent": float(i),
          "work": {"work": "advance"}, "metrics": {"val_accuracy": 50.0}, "price": {}, "error": None}
         for i in range(20000)
     ]  # fmt: skip
@@ -373,6 +418,7 @@ def test_long_runs_stay_small(tmp_path: Path) -> None:
 def test_writing_needs_no_torch(small: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from chronas.reports.html import write_report;"
-        "write_report(Path(sys.argv[1])); assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules"
+        "write_report(Path(sys.argv[1]));"
+        "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(small)], check=True)

@@ -63,7 +63,8 @@ def save_bundle(folder: Path, bundle: Bundle) -> None:
     """Write `bundle` as model.safetensors and model.json into `folder`, each whole or not at all.
 
     model.json comes last and holds the checksum of the tensors. Raises InternalError for a network that is
-    not float32 and EnvironmentFault on a full disk.
+    not float32, UsageError for class names or a normalisation that do not fit the task, and EnvironmentFault
+    on a full disk.
     """
     folder = Path(folder)
     bundle.manifest.check()

@@ -79,7 +79,7 @@ def image_tensor(path: Path, task: Task, resize: int | None = None) -> torch.Ten
             pixels, _ = open_pixels(item, task.height)
         else:
             pixels = _fit(pixels, task.height, task.width)
-    return torch.from_numpy(np.ascontiguousarray(_channels(pixels, task.channels).transpose(2, 0, 1)))
+    return torch.from_numpy(_channels(pixels, task.channels).transpose(2, 0, 1).copy())
 
 
 def _expand(images: Sequence[Path]) -> tuple[list[Path], list[str]]:

@@ -235,7 +235,8 @@ class _Writer:
         stack = node.meta.get("nn_module_stack") or {"": ("", "")}
         path = str(next(reversed(stack.values()))[0]) + "."
         words = path.removeprefix(self.prefix).rstrip(".").split(".")
-        return " ".join(words[:2]) if len(words) > 1 and words[1].isdigit() else words[0] or "network"
+        numbered = len(words) > 1 and words[1].isdigit()
+        return f"{words[0]} {int(words[1]) + 1}" if numbered else words[0] or "network"
 
 
 def _common_prefix(paths: list[str]) -> str:

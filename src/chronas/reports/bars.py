@@ -15,7 +15,7 @@ OWN = ("search", "found", "random", "plain", "rival")
 
 
 def dot_plot(networks: Sequence[NetworkView], width: int) -> Markup:
-    """Test (full dot) and validation accuracy (ring) of each network in percent; the axis need not start at 0."""
+    """Test (full dot) and validation accuracy (ring) of each network in percent."""
     values = [v for n in networks for v in (n.test_accuracy, n.val_accuracy) if v is not None]
     low, high = span_of(values)
     low, high = max(0.0, low), min(100.0, high)

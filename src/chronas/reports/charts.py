@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -12,13 +12,7 @@ from chronas.reports.units import short
 from chronas.reports.view import Curve, ReportView
 
 KNOWN = ("search", "found", "random", "plain", "rival")
-WORDS = {
-    "search": "search (shared weights)",
-    "found": "found",
-    "random": "random",
-    "plain": "plain 3×3",
-    "rival": "rival",
-}
+WORDS = {name: name for name in KNOWN} | {"search": "search (shared weights)", "plain": "plain 3×3"}
 
 
 @dataclass(frozen=True)
@@ -85,22 +79,16 @@ def _timed(view: ReportView, curves: tuple[Curve, ...], title: str, y_label: str
     for curve in sorted(curves, key=lambda c: c.part == "val"):
         ending = f"{curve.points[-1][1]:.{digits}f}" if curve.part == "val" else ""
         lines.append(Line(_colour(curve.name), curve.points, curve.part == "train", ending))
-    top = (
-        100.0
-        if title == "Accuracy" and max((y for one in lines for _, y in one.points), default=0) > 94
-        else None
-    )
-    low = 0.0 if title == "Loss" else None
+    most = max((y for one in lines for _, y in one.points), default=0.0)
     chart = Chart(
         f"{title} against time",
         f"time since the start, {unit}",
         y_label,
         tuple(lines),
-        view.spans,
-        low,
-        top,
-        None,
-        size,
+        bands=view.spans,
+        low=0.0 if title == "Loss" else None,
+        high=100.0 if title == "Accuracy" and most > 94 else None,
+        x_divide=size,
     )
     return Drawn(title, both(lambda width: line_chart(chart, width), 538, 330))
 
@@ -114,17 +102,26 @@ def best_so_far(points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, f
     return tuple(steps)
 
 
-def _inner(title: str, y_label: str, lines: tuple[Line, ...], low: float, high: float | None, caption: str,
-    words: tuple[tuple[float, float, str], ...] = ()) -> Drawn:  # fmt: skip
-    scaled = tuple(
-        Line(one.css, tuple((100 * x, y) for x, y in one.points), one.dashed, one.end, one.dots, one.area)
-        for one in lines
-    )
+def _inner(
+    title: str,
+    y_label: str,
+    lines: tuple[Line, ...],
+    high: float | None,
+    caption: str,
+    words: tuple[tuple[float, float, str], ...] = (),
+) -> Drawn:
     chart = Chart(
-        title, "progress of the search, % of its budget", y_label, scaled, low=low, high=high, x_high=100.0, height=230,
-        y_format=lambda value: f"{value:g}" if abs(value) < 10000 else short(value),
+        title,
+        "progress of the search, % of its budget",
+        y_label,
+        tuple(replace(one, points=tuple((100 * x, y) for x, y in one.points)) for one in lines),
+        low=0.0,
+        high=high,
+        x_high=100.0,
+        height=230,
         words=words,
-    )  # fmt: skip
+        y_format=lambda value: f"{value:g}" if abs(value) < 10000 else short(value),
+    )
     return Drawn(title, both(lambda width: line_chart(chart, width), 350, 330), caption)
 
 
@@ -136,21 +133,21 @@ def _policies(view: ReportView) -> Drawn | None:
     curve = tuple((x, 100 * y) for x, y in planned)
     lines = (Line("ink", curve, area=True), Line("rival", share, dots=True))
     sides = ((22.0, 14.0, "P1 explores"), (72.0, 72.0, "P2 exploits"))
-    words = "Dots: share of choices that P1 (explore) drew in a slice; line: its planned share k^progress. P2 has the rest."
-    return _inner("P1 and P2", "P1 share of choices, %", lines, 0.0, 100.0, words, sides)
+    words = "Dots: share of choices that P1 drew in a slice; line: its plan, k^progress. P2 has the rest."
+    return _inner("P1 and P2", "P1 share of choices, %", lines, 100.0, words, sides)
 
 
 def _entropy(view: ReportView) -> Drawn | None:
     if not view.explore.entropy:
         return None
     most = view.explore.entropy_max
-    lines = (Line("ink", view.explore.entropy),)
+    lines: tuple[Line, ...] = (Line("ink", view.explore.entropy),)
     words = "Mean over the layers of the entropy of softmax(α): low means decided."
     if most:
         lines = (*lines, Line("search", ((0.0, most), (1.0, most)), dashed=True))
         words += f" Dashed: {most:.2f} nats, nothing preferred."
     top = max([y for _, y in view.explore.entropy] + [most or 0.0]) * 1.08
-    return _inner("Entropy", "entropy, nats", lines, 0.0, top, words)
+    return _inner("Entropy", "entropy, nats", lines, top, words)
 
 
 def _rate(view: ReportView) -> Drawn | None:
@@ -158,4 +155,4 @@ def _rate(view: ReportView) -> Drawn | None:
         return None
     top = max(y for _, y in view.explore.rate) * 1.1
     line = (Line("ink", view.explore.rate),)
-    return _inner("Rate", "images per second", line, 0.0, top, "Images trained on per second of the search.")
+    return _inner("Rate", "images per second", line, top, "Images trained on per second of the search.")

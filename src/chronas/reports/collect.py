@@ -69,10 +69,12 @@ def _data(files: RunFiles) -> DataView | None:
     shape = [number(side) for side in items(data.get("shape"))]
     whole = tuple(int(side) for side in shape if side is not None)
     return DataView(
-        text(data.get("source")),
-        *(_whole(data.get(split)) for split in ("train", "val", "test")),
-        tuple(text(name) for name in items(data.get("classes"))),
-        (whole[0], whole[1], whole[2]) if len(whole) == 3 else None,
+        source=text(data.get("source")),
+        train=_whole(data.get("train")),
+        val=_whole(data.get("val")),
+        test=_whole(data.get("test")),
+        classes=tuple(text(name) for name in items(data.get("classes"))),
+        shape=(whole[0], whole[1], whole[2]) if len(whole) == 3 else None,
     )
 
 
@@ -131,26 +133,34 @@ def _last_best(files: RunFiles) -> object:
 
 def _network(data: Json) -> NetworkView:
     per_class = [(text(name), number(value)) for name, value in section(data.get("per_class")).items()]
+    confusion = [[int(number(many) or 0) for many in items(row)] for row in items(data.get("confusion"))]
     return NetworkView(
-        text(data.get("name")),
-        text(data.get("title")) or text(data.get("name")),
-        text(data.get("recipe")),
-        *(number(data.get(k)) for k in ("params", "madds", "seconds", "epochs")),
-        *(number(data.get(k)) for k in ("val_accuracy", "test_accuracy", "test_loss")),
-        tuple(tuple(int(number(n) or 0) for n in items(row)) for row in items(data.get("confusion"))),
-        tuple((name, value) for name, value in per_class if value is not None),
+        name=text(data.get("name")),
+        title=text(data.get("title")) or text(data.get("name")),
+        recipe=text(data.get("recipe")),
+        params=number(data.get("params")),
+        madds=number(data.get("madds")),
+        seconds=number(data.get("seconds")),
+        epochs=number(data.get("epochs")),
+        val_accuracy=number(data.get("val_accuracy")),
+        test_accuracy=number(data.get("test_accuracy")),
+        test_loss=number(data.get("test_loss")),
+        confusion=tuple(tuple(row) for row in confusion),
+        per_class=tuple((name, value) for name, value in per_class if value is not None),
     )
 
 
 def _status(files: RunFiles) -> tuple[str, str]:
-    """The result's status where it is final, else what the journal says since its last start."""
-    ends = [r for r in files.records if r.get("kind") in ("start", "end")]
-    last = ends[-1] if ends and ends[-1].get("kind") == "end" else {}
-    stated = text(files.result.get("status"))
-    if stated in ENDED:
-        return stated, text(last.get("message"))
-    reason = text(last.get("reason"))
-    return (reason if reason in ENDED else "running"), text(last.get("message"))
+    """What the journal's last start or end says; without one, the result's own word.
+
+    The journal comes first because a resumed run still has "interrupted" in its result for a while.
+    """
+    turns = [r for r in files.records if r.get("kind") in ("start", "end")]
+    if not turns:
+        stated = text(files.result.get("status"))
+        return (stated if stated in ENDED else "running"), ""
+    reason = text(turns[-1].get("reason")) if turns[-1].get("kind") == "end" else ""
+    return (reason if reason in ENDED else "running"), text(turns[-1].get("message"))
 
 
 def _progress(files: RunFiles) -> float | None:
@@ -204,11 +214,10 @@ def _notes(files: RunFiles) -> tuple[Note, ...]:
     faults = [Note("warning", None, fault) for fault in files.faults]
     noted = [r for r in files.records if r.get("kind") == "note"]
     failed = [r for r in files.records if r.get("kind") == "outcome" and r.get("error")]
-    told = [
-        Note(text(r.get("level")) or "info", number(r.get("t")), text(r.get("message"))) for r in noted[-200:]
-    ]
-    bad = [
-        Note("warning", number(r.get("t")), f"An evaluation failed: {text(r.get('error'))}")
-        for r in failed[-20:]
-    ]
+    told = [_note(r, text(r.get("level")) or "info", text(r.get("message"))) for r in noted[-200:]]
+    bad = [_note(r, "warning", f"An evaluation failed: {text(r.get('error'))}") for r in failed[-20:]]
     return (*faults, *sorted(told + bad, key=lambda n: n.time or 0.0))
+
+
+def _note(record: Json, level: str, message: str) -> Note:
+    return Note(level, number(record.get("t")), message)

@@ -92,9 +92,22 @@ def explore(files: RunFiles, decisions: Sequence[DecisionView]) -> ExploreView:
                 lines.setdefault(name, []).append((x, y))
     most = max((len(d.options) for d in decisions), default=0)
     return ExploreView(
-        *(thin(lines.get(name, [])) for name in ("exploration", "p1", "entropy", "images_per_second")),
-        math.log(most) if most > 1 else None,
+        share=thin(lines.get("exploration", [])),
+        planned=thin(lines.get("p1", []) or _plan(files, lines.get("exploration", []))),
+        entropy=thin(lines.get("entropy", [])),
+        rate=thin(lines.get("images_per_second", [])),
+        entropy_max=math.log(most) if most > 1 else None,
     )
+
+
+def _plan(files: RunFiles, drawn: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """k^progress as far as the search has come, from the method's setting k; empty where there is none."""
+    after = section(section(files.result.get("search")).get("method_settings"))
+    before = section(section(files.spec.get("settings")).get("method"))
+    k = number(after.get("k", before.get("k")))
+    if k is None or not 0 < k <= 1 or not drawn:
+        return []
+    return [(drawn[-1][0] * i / 50, k ** (drawn[-1][0] * i / 50)) for i in range(51)]
 
 
 def thin(points: Sequence[tuple[float, float]]) -> Points:

@@ -31,11 +31,8 @@ def _decision(
     decision: Json, index: int, rows: dict[str, Sequence[object]], choices: Sequence[object]
 ) -> DecisionView:
     options = tuple(text(option) for option in items(decision.get("options")))
-    values = {
-        name: tuple(number(v) for v in row)
-        for name, row in rows.items()
-        if options and len(row) == len(options)
-    }
+    whole = {name: row for name, row in rows.items() if options and len(row) == len(options)}
+    values = {name: tuple(number(v) for v in row) for name, row in whole.items()}
     choice = choices[index] if index < len(choices) else None
     side = grid_side(options)
     return DecisionView(

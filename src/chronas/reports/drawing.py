@@ -1,4 +1,4 @@
-"""The found network as a chain of small pictures, kernels drawn to one scale, that wraps on narrow screens."""
+"""The found network as a chain of small pictures, kernels to one scale; it wraps on narrow screens."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def tile(block: Block, kernel_side: int, counted: bool) -> Markup:
     parts.append(label(WIDE / 2, 117, block.note, "tiny", "middle"))
     if block.params is not None:
         parts.append(label(WIDE / 2, 131, f"{short(block.params)} params", "tiny", "middle"))
-    name = f"layer {block.number}: " if block.number else ""
+    name = f"{block.unit} {block.number}: " if block.number else ""
     return svg(WIDE, HIGH if counted else HIGH - 14, parts, f"{name}{block.label} {block.note}")
 
 
@@ -49,7 +49,7 @@ def _layer(block: Block, kernel_side: int) -> list[str]:
         _wire(WIDE - 11, WIDE),
         arc,
         box,
-        label(WIDE / 2, 15, f"layer {block.number}", "tiny", "middle"),
+        label(WIDE / 2, 15, f"{block.unit} {block.number}", "tiny", "middle"),
     ]
     parts.append(rect(x, y, wide, high, f"kernel k-{block.kind}", f"{block.label} {block.note}"))
     lines = [f"M{num(x + i * unit)} {num(y)}v{num(high)}" for i in range(1, block.width)]

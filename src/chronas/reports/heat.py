@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from chronas.reports.svg import CHAR, label, rect, svg
+from chronas.reports.svg import CHAR, label, num, rect, svg
 from chronas.reports.view import ConfusionView, DecisionView, TableView
 
 STEPS = 10
@@ -32,6 +32,11 @@ class Shades:
         return f"{self.letter}{self.step(value)}"
 
 
+def cell_size(side: int) -> int:
+    """Side in px of a cell, so that two grids and their captions fit side by side on a phone."""
+    return max(24, 96 // side) if side <= 5 else 17 if side <= 7 else 14 if side <= 9 else 126 // side
+
+
 def shades(decisions: Sequence[DecisionView], table: str, letter: str) -> Shades | None:
     """One scale for `table` over all decisions, so that their cards can be compared; None without values."""
     found = [v for d in decisions for t in d.tables if t.name == table for v in t.values if v is not None]
@@ -45,7 +50,7 @@ def grids(decision: DecisionView, scales: Sequence[tuple[str, str, Shades]]) -> 
 
     scales: (table's name, caption, shades).
     """
-    cell = 24 if decision.side <= 5 else 17 if decision.side <= 7 else 14
+    cell = cell_size(decision.side)
     tables = {table.name: table for table in decision.tables}
     shown = [(tables[name], caption, scale) for name, caption, scale in scales if name in tables]
     wide, gap = decision.side * cell + 14, 18
@@ -70,13 +75,12 @@ def _grid(
             parts.append(rect(x0 + j * cell, y0 + i * cell, cell - 1, cell - 1, scale.css(value), tip))
     for k in range(side):
         if side <= 7 or k % 2 == 0:
-            parts.append(label(x0 - 4, y0 + k * cell + cell / 2 + 3, k + 1, "tiny", "end"))
-            parts.append(
-                label(x0 + k * cell + cell / 2 - 0.5, y0 + side * cell + 11, k + 1, "tiny", "middle")
-            )
+            middle = k * cell + cell / 2
+            parts.append(label(x0 - 4, y0 + middle + 3, k + 1, "tiny", "end"))
+            parts.append(label(x0 + middle - 0.5, y0 + side * cell + 11, k + 1, "tiny", "middle"))
     if decision.choice is not None:
-        i, _, j = decision.options[decision.choice].partition("x")
-        at = (x0 + (int(j) - 1) * cell, y0 + (int(i) - 1) * cell)
+        high, _, wide = decision.options[decision.choice].partition("x")
+        at = (x0 + (int(wide) - 1) * cell, y0 + (int(high) - 1) * cell)
         parts.append(rect(at[0] - 1.5, at[1] - 1.5, cell + 2, cell + 2, "halo", round_by=2.5))
         parts.append(rect(at[0] - 1.5, at[1] - 1.5, cell + 2, cell + 2, "chosen", round_by=2.5))
     return parts
@@ -119,7 +123,8 @@ def confusion(view: ConfusionView, width: int) -> Markup:
     base = 2 + side * cell
     for j, name in enumerate(short):
         x = left + (j + 0.5) * cell
-        turned = f'<g transform="translate({x + 3:.1f} {base + 10:.1f}) rotate(-50)">{label(0, 0, name, "tick", "end")}</g>'
+        place = f"translate({num(x + 3)} {num(base + 10)}) rotate(-50)"
+        turned = f'<g transform="{place}">{label(0, 0, name, "tick", "end")}</g>'
         parts.append(label(x, base + 14, name, "tick", "middle") if upright else turned)
     return svg(
         left + side * cell + 2,

@@ -14,7 +14,7 @@ from chronas.reports.bars import colour, dot_plot, stacked_bar
 from chronas.reports.charts import charts
 from chronas.reports.collect import collect
 from chronas.reports.drawing import SEARCHED, tile
-from chronas.reports.heat import Shades, confusion, grids, legend, shades
+from chronas.reports.heat import Shades, cell_size, confusion, grids, legend, shades
 from chronas.reports.svg import both
 from chronas.reports.tables import OptionBar, confused_pairs, key_figures, option_bars, per_class
 from chronas.reports.view import ReportView
@@ -61,7 +61,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for function in (units.percent, units.count, units.short, units.decimal, units.seconds, units.amount):
+    for function in (
+        units.percent,
+        units.count,
+        units.short,
+        units.decimal,
+        units.tenth,
+        units.seconds,
+        units.amount,
+    ):
         environment.filters[function.__name__] = function
     return environment
 
@@ -81,7 +89,7 @@ def _figures(view: ReportView) -> dict[str, object]:
         "charts": charts(view),
         "cards": _cards(view),
         "scales": [(CAPTIONS[name], scale, legend(scale)) for name, _, scale in scales],
-        "card": 2 * (side * (24 if side <= 5 else 17 if side <= 7 else 14) + 14) + 18 + 33 if side else 300,
+        "card": 2 * (side * cell_size(side) + 14) + 18 + 33 if side else 300,
         "colour": colour,
         "tile": lambda block: tile(block, view.kernel_side, counted),
         "chained": any(b.kind in SEARCHED for stage in view.stages for b in stage.blocks),
@@ -114,9 +122,8 @@ def _cards(view: ReportView) -> list[LayerCard]:
         chosen = "" if decision.choice is None else decision.options[decision.choice]
         entropy = "" if decision.entropy is None else f"entropy {decision.entropy:.2f} nats"
         if decision.side and decision.tables:
-            cards.append(
-                LayerCard(decision.name, chosen.replace("x", "×"), entropy, grids(decision, scales), ())
-            )
+            chosen = chosen.replace("x", "×")
+            cards.append(LayerCard(decision.name, chosen, entropy, grids(decision, scales), ()))
         else:
             cards.append(LayerCard(decision.name, chosen, entropy, None, option_bars(decision)))
     return cards

@@ -10,7 +10,9 @@ from chronas.errors import ChronasError
 from chronas.reports.reading import Json, RunFiles, items, number, section, text
 from chronas.reports.view import Block, StageView
 from chronas.spaces.kernels import Kernel
+from chronas.spaces.resnet import ResNetPlan
 from chronas.task import Task
+from chronas.work import Choices
 
 NOTES = {"conv": "dense", "sep": "separable", "max": "max-pool", "avg": "mean-pool"}
 
@@ -28,6 +30,14 @@ class Layered(Protocol):
         """How often the stem halves the image."""
 
 
+@runtime_checkable
+class Blocked(Protocol):
+    """A space whose networks are residual blocks in stages."""
+
+    def layout(self, choices: Choices, task: Task) -> ResNetPlan:
+        """Resolutions, channels and blocks of an architecture."""
+
+
 def stages(files: RunFiles) -> tuple[StageView, ...]:
     """The network that was found, or that is the best so far; empty where there is none."""
     data = _architecture(files)
@@ -38,6 +48,8 @@ def stages(files: RunFiles) -> tuple[StageView, ...]:
         architecture = Architecture.from_json(data)
     except ChronasError:
         return _generic(data)
+    if isinstance(architecture.space, Blocked) and task:
+        return _blocked(architecture.space.layout(architecture.choices, task), task)
     if isinstance(architecture.space, Layered) and task:
         return _layered(architecture.space, architecture.choices, task, _layer_params(files))
     return _generic(data)
@@ -74,21 +86,17 @@ def _task(files: RunFiles) -> Task | None:
     data = section(files.result.get("data"))
     shape = [int(side) for side in map(number, items(data.get("shape"))) if side]
     classes = items(data.get("classes"))
-    return Task(*shape, len(classes)) if len(shape) == 3 and len(classes) > 1 and min(shape) > 0 else None
+    if len(shape) != 3 or len(classes) < 2 or min(shape) < 1:
+        return None
+    return Task(shape[0], shape[1], shape[2], len(classes))
 
 
-def _layered(
-    space: Layered, choices: tuple[int, ...], task: Task, params: Sequence[object]
-) -> tuple[StageView, ...]:
+def _layered(space: Layered, choices: Choices, task: Task, params: Sequence[object]) -> tuple[StageView, ...]:
     listed = list(space.stages(task))
     if not listed:
         return ()
-    drawn = [
-        StageView(
-            f"{task.height}×{task.width} px, {task.channels} ch",
-            (Block("input", "image"), _stem(space, task)),
-        )
-    ]
+    size = f"{task.height}×{task.width} px, {task.channels} ch"
+    drawn = [StageView(size, (Block("input", "image"), _stem(space.stem_halvings(task))))]
     kernels = [space.kernels[c] for c in choices]
     at = 0
     for number_of, stage in enumerate(listed):
@@ -97,12 +105,32 @@ def _layered(
         if number_of + 1 < len(listed):
             blocks.append(Block("reduction", "reduce", "px ÷2, ch ×2"))
         drawn.append(StageView(f"{stage.height}×{stage.width} px, {stage.channels} ch", tuple(blocks)))
-    head = (Block("head", "mean", "over pixels"), Block("output", f"{task.classes}", "class prob."))
-    return (*drawn, StageView(f"{task.classes} classes", head))
+    return (*drawn, _head(task))
 
 
-def _stem(space: Layered, task: Task) -> Block:
-    halvings = space.stem_halvings(task)
+def _blocked(plan: ResNetPlan, task: Task) -> tuple[StageView, ...]:
+    size = f"{task.height}×{task.width} px, {task.channels} ch"
+    drawn = [StageView(size, (Block("input", "image"), _stem(plan.halvings)))]
+    label = "2 · 3×3" if plan.kind == "basic" else "3×3"
+    at = 0
+    for stage in plan.stages:
+        blocks = []
+        for first in (True, *[False] * (stage.blocks - 1)):
+            at += 1
+            note = f"px ÷{stage.stride}" if first and stage.stride > 1 else "dense"
+            blocks.append(Block("conv", label, note, 3, 3, at, unit="block"))
+        drawn.append(StageView(f"{stage.height}×{stage.width} px, {stage.channels} ch", tuple(blocks)))
+    return (*drawn, _head(task))
+
+
+def _head(task: Task) -> StageView:
+    return StageView(
+        f"{task.classes} classes",
+        (Block("head", "mean", "over pixels"), Block("output", f"{task.classes}", "class prob.")),
+    )
+
+
+def _stem(halvings: int) -> Block:
     return Block("stem", "stem", f"px ÷{2**halvings}" if halvings else "3×3 conv")
 
 

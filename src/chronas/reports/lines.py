@@ -1,4 +1,4 @@
-"""Line charts as inline SVG: axes with units, bands for the run's stages, direct labels at the lines' ends."""
+"""Line charts as inline SVG: axes with units, bands for the run's stages, labels at the lines' ends."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ TOP, BOTTOM, LEFT = 40, 42, 46
 
 @dataclass(frozen=True)
 class Line:
-    """One line; `css` is its colour class, `end` the text beside its last point, `dots` draws the points alone,
-    `area` fills down to the axis."""
+    """One line of a chart.
+
+    `css` is its colour class, `end` the text beside its last point, `dots` draws the points alone, `area`
+    fills down to the axis.
+    """
 
     css: str
     points: Points
@@ -29,7 +32,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """A line chart. `low`, `high` fix the y axis; `bands` shade stages of the x axis; `words` stand at (x, y)."""
+    """A line chart.
+
+    `low`, `high`, `x_high` fix the axes' ends; `x_divide` is the size of the x axis' unit; `bands` shade
+    stages of the x axis; `words` stand at (x, y).
+    """
 
     title: str
     x_label: str
@@ -95,12 +102,11 @@ def _line(one: Line, x: Scale, y: Scale) -> list[str]:
         return [circle(a, b, 2.2, f"dot f-{one.css}", one.title) for a, b in pixels]
     if len(pixels) == 1:
         return [circle(*pixels[0], 2.6, f"f-{one.css}", one.title)]
-    area = (
-        path([(pixels[0][0], y.start), *pixels, (pixels[-1][0], y.start)], f"area f-{one.css}")
-        if one.area
-        else ""
-    )
-    return [area, path(pixels, f"line s-{one.css}" + (" dashed" if one.dashed else ""))]
+    parts = [path(pixels, f"line s-{one.css}" + (" dashed" if one.dashed else ""))]
+    if one.area:
+        ground = [(pixels[0][0], y.start), *pixels, (pixels[-1][0], y.start)]
+        parts.insert(0, path(ground, f"area f-{one.css}"))
+    return parts
 
 
 def _room(chart: Chart, end: float, x: Scale) -> float:
@@ -113,7 +119,7 @@ def _ends(chart: Chart, x: Scale, y: Scale) -> list[str]:
     """Direct labels at the last points, on the side towards the middle, where a settled curve leaves room."""
     parts = []
     for one in chart.lines:
-        if one.end and one.points and len(one.end) * CHAR * 0.95 <= _room(chart, one.points[-1][0], x):
+        if one.end and one.points and len(one.end) * CHAR + 3 <= _room(chart, one.points[-1][0], x):
             across, at = (x(one.points[-1][0]), y(one.points[-1][1]))
             beside = at + 18 if at < (y.start + y.end) / 2 else at - 9
             parts.append(label(across - 1, beside, one.end, f"end c-{one.css}", "end"))

@@ -16,8 +16,8 @@ WORDS = {"found": "found", "random": "random", "plain": "plain 3x3", "rival": "r
 def summary_lines(result: Mapping[str, Any], run: Path | None = None) -> list[str]:
     """What a user needs at the end, from the content of result.json; unknown numbers are "-".
 
-    Accuracies in percent, multiply-adds per image, seconds of training. With `run` the place of the report and
-    the next commands are named.
+    Accuracies in percent, multiply-adds per image, seconds of training. With `run` the place of the report
+    is named.
     """
     search = section(result.get("search"))
     networks = [section(n) for n in items(result.get("networks"))]

@@ -1,4 +1,4 @@
-"""Small parts for inline SVG: numbers, text, scales, ticks. Colours are CSS classes, so light and dark both work."""
+"""Small parts for inline SVG. Colours are CSS classes, so that light and dark both work."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Bars:
 
 @dataclass(frozen=True)
 class OptionBar:
-    """One option of a decision: share of softmax(alpha) and of the draws, in percent; None where not known."""
+    """One option of a decision: share of softmax(alpha) and of the draws in percent, where known."""
 
     name: str
     alpha: float | None

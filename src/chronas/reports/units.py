@@ -33,6 +33,11 @@ def decimal(value: float | None) -> str:
     return DASH if value is None else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def tenth(value: float | None) -> str:
+    """A number with one decimal: "17.4", "1,204.0"."""
+    return DASH if value is None else f"{value:,.1f}"
+
+
 def amount(value: float | None, unit: str) -> str:
     """A budget's amount with its unit: "2m 00s", "50 epochs"."""
     if value is None:

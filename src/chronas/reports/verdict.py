@@ -88,12 +88,11 @@ def remarks(networks: tuple[NetworkView, ...], data: DataView | None) -> tuple[s
         return ()
     margin = _margin(own[0], data.test)
     close = [SHORT.get(n.name, n.title) for n, a in others if abs(a - own[0]) < margin]
-    sentence = f"With {data.test:,} test images a difference below about {margin:.1f} percentage points can be chance."
+    gap = f"a difference below about {margin:.1f} percentage points can be chance."
+    sentence = f"With {data.test:,} test images {gap}"
     if close:
-        few = "difference" if len(close) == 1 else "differences"
-        sentence += (
-            f" The {few} from {' and '.join(close)} {'is' if len(close) == 1 else 'are'} smaller than that."
-        )
+        few, are = ("difference", "is") if len(close) == 1 else ("differences", "are")
+        sentence += f" The {few} from {' and '.join(close)} {are} smaller than that."
     return (sentence,)
 
 

@@ -1,4 +1,4 @@
-"""What the report shows, as plain frozen data: collected once, rendered without another look at the run folder."""
+"""What the report shows, as plain frozen data: rendered without another look at the run folder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class BudgetView:
 
 @dataclass(frozen=True)
 class SearchView:
-    """What was searched, how, and what it found (so far, unless `done`); `params` in parameters, `madds` in multiply-adds per image."""
+    """What was searched, how, and what it found so far (`done`: in the end); `madds` are per image."""
 
     space: str
     method: str
@@ -107,7 +107,7 @@ class TableView:
 
 @dataclass(frozen=True)
 class DecisionView:
-    """One decision with its options, tables and the chosen option's index; `side` > 0 where options form a grid."""
+    """One decision; `choice` is the chosen option's index, `side` the grid's side or 0, `entropy` in nats."""
 
     name: str
     options: tuple[str, ...]
@@ -119,7 +119,7 @@ class DecisionView:
 
 @dataclass(frozen=True)
 class Block:
-    """One box of the drawn network. `kind`: input, stem, conv, sep, max, avg, reduction, head, output, other."""
+    """One box of the network. `kind`: input, stem, conv, sep, max, avg, reduction, head, output, other."""
 
     kind: str
     label: str
@@ -128,6 +128,7 @@ class Block:
     width: int = 0
     number: int = 0
     params: float | None = None
+    unit: str = "layer"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,148 @@
+"""Finds the verb, runs it, and turns every ending into an exit code and at most one plain message."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+import textwrap
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+import chronas
+from chronas.cli.began import process_began
+from chronas.cli.verbs import VERBS, overview
+from chronas.cli.words import Namespace, Parser
+from chronas.errors import ChronasError, InternalError, UnknownNameError
+from chronas.execution.interrupt import Interrupted
+
+BROKEN_PIPE = 141
+
+
+class VerbModule(Protocol):
+    """What a module of `chronas.cli` offers for its verb."""
+
+    def parser(self) -> Parser:
+        """The verb's words."""
+
+    def run(self, words: Namespace, started: float) -> int:
+        """Do it; returns the exit code. `words.run` or `words.out` names the run folder, once it is known."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line `argv` (default: sys.argv) and end the process with its exit code.
+
+    0 done; 1 failed; 2 wrong words; 130 and 143 stopped by Ctrl-C and SIGTERM.
+    """
+    from chronas.cli import IMPORTED
+
+    started = process_began(IMPORTED) if argv is None else time.monotonic()
+    code = _ended(list(sys.argv[1:] if argv is None else argv), started)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go_of_stdout()
+    sys.exit(code)
+
+
+def _ended(argv: list[str], started: float) -> int:
+    words = Namespace()
+    try:
+        return _run(argv, started, words)
+    except (InternalError, NotImplementedError) as error:
+        return _bug(error, _folder(words))
+    except ChronasError as error:
+        _say(str(error))
+        return error.exit_code
+    except Interrupted as stopped:
+        return _interrupted(int(stopped.args[0]), words)
+    except KeyboardInterrupt:
+        return _interrupted(2, words)
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        return BROKEN_PIPE
+    except MemoryError:
+        _say("The memory of this machine does not suffice. Try --size, --limit or a smaller batch_size.")
+        return 1
+    except Exception as error:  # noqa: BLE001  the last line of defence: reported with its traceback
+        return _bug(error, _folder(words))
+
+
+def _run(argv: list[str], started: float, words: Namespace) -> int:
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0 if argv else 2
+    if argv[0] in ("--version", "-V"):
+        print(f"chronas {chronas.__version__}")
+        return 0
+    if argv[0] not in VERBS:
+        raise UnknownNameError("command", argv[0], VERBS)
+    module = cast(VerbModule, importlib.import_module(VERBS[argv[0]].module))
+    try:
+        found = module.parser().read(argv[1:])
+    except SystemExit as ended:  # argparse ends the process after --help
+        return int(ended.code or 0)
+    vars(words).update(vars(found))
+    return module.run(words, started)
+
+
+def _folder(words: Namespace) -> Path | None:
+    """The run folder that the words name, if it is one by now."""
+    for name in ("out", "run"):
+        path = getattr(words, name, None)
+        with contextlib.suppress(OSError):
+            if path is not None and (Path(path) / "spec.json").exists():
+                return Path(path)
+    return None
+
+
+def _interrupted(number: int, words: Namespace) -> int:
+    folder = _folder(words)
+    _say("Stopped at once." + (f" Go on with: chronas resume {shlex.quote(str(folder))}" if folder else ""))
+    return 128 + number
+
+
+def _bug(error: BaseException, folder: Path | None) -> int:
+    text = "".join(traceback.format_exception(error))
+    first = " ".join(str(error).split())[:300]
+    message = f"This is a bug in Chronas, please report it: {type(error).__name__}: {first}"
+    if os.environ.get("CHRONAS_DEBUG"):
+        sys.stderr.write(text)
+        _say(message)
+        return 1
+    place = (folder or Path(tempfile.gettempdir())) / ("crash.txt" if folder else f"chronas-crash-{os.getpid()}.txt")
+    try:
+        place.write_text(text, encoding="utf-8")
+        _say(f"{message} The details are in {place}")
+    except OSError:
+        _say(f"{message} CHRONAS_DEBUG=1 shows the details.")
+    return 1
+
+
+def _say(message: str) -> None:
+    """Write `message` to stderr, wrapped where that is a terminal."""
+    lines = f"chronas: {message}".splitlines()
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stderr.isatty():
+            width = max(30, shutil.get_terminal_size().columns - 1)
+            lines = [part for line in lines for part in _wrapped(line, width)]
+        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.flush()
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _let_go_of_stdout() -> None:
+    """The reader of our output has gone, which is no fault: the rest goes nowhere, silently."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,131 @@
+"""The words that fit, search and train share, and how they become a library call."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chronas.budget import Budget
+from chronas.cli.config import merged
+from chronas.cli.words import Namespace, Parser, decimal, one_of, whole
+from chronas.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from chronas.api import Options
+    from chronas.driver import Listener
+
+BASELINES = ("random", "plain")
+DATA_HELP = "a folder of class folders, Parquet, CIFAR batches, IDX, .npz, or the word digits; see: chronas list data"
+CONFIG_HELP = """\
+--config reads the same words from YAML, for example
+
+    budget: 20m
+    out: runs/a
+    settings: {method: {k: 0.2}, space: {layers: 8}}
+
+and the command line wins where both name a word."""
+
+
+def add_run_options(parser: Parser, *, searches: bool, trains: bool) -> None:
+    """Add what a run takes besides its data."""
+    parser.option("--budget", metavar="B", help="90s, 20m, 1.5h, 2d, '50 epochs': the time you give, loading included")
+    parser.option("--out", metavar="RUN", help="folder of the run, new (default: the next free one in runs/)")
+    if searches:
+        parser.option("--space", metavar="S", help="search space; see: chronas list spaces")
+        parser.option("--method", metavar="M", help="search method; see: chronas list methods")
+        parser.option("--preset", metavar="P", help="named settings of the method; see: chronas list presets")
+    parser.option("--recipe", metavar="R", help="how a network is trained; see: chronas list recipes")
+    parser.option("--set", metavar="G.K=V", action="append", help="one setting, e.g. method.k=0.2 (repeatable)")
+    parser.option("--config", metavar="FILE", help="YAML file with the same words; the command line wins")
+    parser.option("--seed", metavar="N", type=whole, help="same seed, same result (default: 0)")
+    parser.option("--device", metavar="D", help="auto, cpu, cuda, cuda:1 (default: auto)")
+    parser.option("--precision", metavar="P", help="auto, float32, bfloat16 (default: auto)")
+    if searches and trains:
+        _comparison_options(parser)
+    _data_options(parser)
+    add_output_options(parser)
+
+
+def _comparison_options(parser: Parser) -> None:
+    parser.option("--baseline", metavar="NAME", action="append", type=one_of("baseline", BASELINES),
+                  help="train this network alike, beside the found one: random or plain (repeatable)")  # fmt: skip
+    parser.option("--rival", action="store_true", help="afterwards train a hand-made network for the same time")
+    parser.option("--search-share", metavar="X", type=decimal, help="part of the budget that the search gets")
+
+
+def _data_options(parser: Parser) -> None:
+    parser.option("--size", metavar="N", type=whole, help="bring all images to N x N pixels")
+    parser.option("--val-share", metavar="X", type=decimal, help="share of the training images to validate with")
+    parser.option("--limit", metavar="N", type=whole, help="use only N training images")
+    parser.option("--skip-bad", action="store_true", help="go on without images that cannot be read")
+
+
+def add_output_options(parser: Parser) -> None:
+    """Add what decides how the run is shown."""
+    parser.option("--plain", action="store_true", help="plain lines instead of the live panel")
+    parser.option("--quiet", action="store_true", help="no progress, only warnings and the closing table")
+    parser.option("--tensorboard", action="store_true", help="also write TensorBoard events to RUN/events")
+
+
+@dataclass(frozen=True)
+class RunWords:
+    """The checked words of a run. `shown` is the namespace with what decides how it is shown."""
+
+    data: str
+    budget: Budget
+    out: Path | None
+    options: dict[str, Any]
+    shown: Namespace
+
+    def library_options(self, listeners: list[Listener], started: float) -> Options:
+        """The words as the library takes them."""
+        from chronas.api import Options
+
+        return Options(**self.options, listeners=listeners, started=started)
+
+
+def run_words(parser: Parser, given: Namespace, **defaults: Any) -> RunWords:
+    """Merge the configuration file in and check every word that needs no data; raises UsageError."""
+    words = Namespace(**{**defaults, **vars(merged(parser, given))})
+    for name, example in (("data", f"chronas {parser.verb} photos --budget 20m"), ("budget", "--budget 20m")):
+        if not hasattr(words, name):
+            raise UsageError(f"chronas {parser.verb} needs {name}, for example: {example}")
+    names = ("space", "method", "preset", "recipe", "seed", "device", "precision", "size", "val_share", "limit",
+             "skip_bad", "rival", "search_share")  # fmt: skip
+    options = {name: getattr(words, name) for name in names if hasattr(words, name)}
+    options["baselines"] = tuple(dict.fromkeys(getattr(words, "baseline", ())))
+    options["settings"] = words.settings
+    _check_names(options)
+    out = Path(words.out).expanduser() if hasattr(words, "out") else None
+    return RunWords(words.data, Budget.parse(words.budget), out, options, words)
+
+
+def _check_names(options: dict[str, Any]) -> None:
+    """Misspelt names are told at once, not after the data has been read."""
+    from chronas.methods import METHODS
+    from chronas.spaces import SPACES
+    from chronas.spec import check_groups
+    from chronas.training.recipes import RECIPES
+
+    for registry, name in ((SPACES, options.get("space")), (METHODS, options.get("method"))):
+        if name is not None:
+            registry.entry(name)
+    if options.get("recipe", "fast") not in RECIPES:
+        raise UnknownNameError("recipe", options["recipe"], RECIPES)
+    check_groups(options["settings"])
+
+
+def next_free(stem: str, folder: Path = Path("runs")) -> Path:
+    """The first of folder/stem-1, folder/stem-2, ... that does not exist."""
+    clean = re.sub(r"[^A-Za-z0-9_.]+", "-", stem).strip("-.") or "run"
+    number = 1
+    while (folder / f"{clean}-{number}").exists():
+        number += 1
+    return folder / f"{clean}-{number}"
+
+
+def named_after(data: str) -> Path:
+    """Where a run on `data` goes when --out is not given."""
+    return next_free(Path(data).expanduser().resolve().stem if data != "digits" else data)
