@@ -6,21 +6,27 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from chronas.architecture import Architecture
-from chronas.budget import Budget, RunClock
+from chronas.budget import Budget, RunClock, Unit
 from chronas.data.images import ImageData
 from chronas.data.load import load
 from chronas.driver import Listener
 from chronas.errors import DataError, RunError, UsageError
 from chronas.execution.interrupt import StopFlag
 from chronas.policy import plan_fit
-from chronas.runs.folder import RunFolder
-from chronas.session import Session
+from chronas.reports.html import write_report
+from chronas.runs.files import check_format, disk_faults
+from chronas.runs.folder import RunFolder, _refuse_occupied
+from chronas.session import Session, check
 from chronas.spec import DataSpec, RunSpec, Verb, check_groups
 
 Settings = Mapping[str, Mapping[str, Any]]
+_SHAPES: Mapping[str, type[Any] | tuple[type[Any], ...]] = {
+    "data": dict, "budget": dict, "seed": int, "device": str, "precision": str, "space": str, "method": str, "recipe": str,
+    "settings": dict, "search_share": (int, float), "baselines": list, "rival": bool, "notes": list,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -123,9 +129,10 @@ def resume(run: str | Path, *, data: Any = None, listeners: Sequence[Listener] =
     """
     began = time.monotonic() if started is None else started
     folder = RunFolder.open(run)
-    spec = RunSpec.from_json(folder.spec)
+    spec = _spec(folder)
     result = folder.read_result()
-    if result is not None and result["status"] == "finished":
+    if result is not None and result.get("status") == "finished":
+        _finish_report(folder)
         return RunResult(folder.path, result, False, 0)
     with folder.locked():
         clock = RunClock(started=began, carried=_carried(folder))
@@ -139,10 +146,12 @@ def _start(
     limit = Budget.parse(budget)
     check_groups(options.settings or {})
     words = DataSpec(_source_name(data), options.size, options.val_share, options.limit, options.skip_bad)
-    if Path(out).exists() and any(Path(out).iterdir()):
-        RunFolder.create(out, {})
+    # At once, not after minutes of loading.
+    with disk_faults(Path(out)):
+        _refuse_occupied(Path(out))
     loaded = _load(words, None if isinstance(data, str | Path) else data, options.seed)
     spec = plan_fit(verb, words, limit, options, loaded, architecture)
+    check(spec, clock())
     folder = RunFolder.create(out, {**spec.to_json(), "fingerprint": loaded.fingerprint})
     with folder.locked():
         return _run(folder, spec, loaded, clock, options.listeners)
@@ -158,7 +167,8 @@ def _run(
     with stop.installed():
         session = Session(folder, spec, data, clock=clock, stop=stop, listeners=list(listeners))
         reason = session.run()
-    return RunResult(folder.path, session.result, reason == "interrupted", stop.exit_code)
+    interrupted = reason == "interrupted"
+    return RunResult(folder.path, session.result, interrupted, stop.exit_code if interrupted else 0)
 
 
 def _load(words: DataSpec, data: Any, seed: int) -> ImageData:
@@ -176,8 +186,39 @@ def _source_name(data: Any) -> str:
     return f"<{type(data).__name__}>"
 
 
+def _spec(folder: RunFolder) -> RunSpec:
+    """The spec of a run, its shape checked: a person may have edited the file."""
+    words = {key: value for key, value in folder.spec.items() if key != "fingerprint"}
+    settings, source = words.get("settings"), words.get("data")
+    wrong = [name for name, kinds in _SHAPES.items() if name in words and not isinstance(words[name], kinds)]
+    if isinstance(settings, dict) and not all(isinstance(group, dict) for group in settings.values()):
+        wrong.append("settings")
+    if isinstance(source, dict) and not isinstance(source.get("source"), str):
+        wrong.append("data")
+    if words.get("verb") not in get_args(Verb):
+        wrong.append("verb")
+    spec = None if wrong else RunSpec.from_json(words)
+    if spec is not None and spec.budget.unit not in get_args(Unit):
+        wrong.append("budget")
+    if spec is None or wrong:
+        raise RunError(f"{folder.path / 'spec.json'} is damaged: {', '.join(wrong)} is nothing that a run can have. "
+                       "Restore it from a copy, or start a new run with another --out.")  # fmt: skip
+    return spec
+
+
+def _finish_report(folder: RunFolder) -> None:
+    """Write the report of a finished run that was killed while writing it."""
+    report, result = folder.report_path, folder.path / "result.json"
+    if not report.exists() or report.stat().st_mtime_ns < result.stat().st_mtime_ns:
+        with folder.locked():
+            write_report(folder.path)
+
+
 def _carried(folder: RunFolder) -> float:
     """Seconds already on the run's clock: up to the newest snapshot of the stage that was cut off."""
     records = folder.journal.records()
+    for record in records:
+        if record["kind"] == "start":
+            check_format(record.get("format"), 1, f"{folder.journal.path} (journal of a run)")
     kept = [r for r in records if r["kind"] in ("snapshot", "end", "start") or r.get("event") in ("begin", "end")]
     return float(kept[-1]["t"]) if kept else 0.0

@@ -41,6 +41,8 @@ class Architecture:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Architecture:
         """Validate and read the file form; raises ArchitectureError. Nothing in it is executed."""
+        if not isinstance(data, Mapping):
+            raise ArchitectureError(f"An architecture must be a JSON object, but is {type(data).__name__}.")
         missing = [key for key in ("format", "space", "settings", "choices") if key not in data]
         if missing:
             raise ArchitectureError(f"An architecture file needs {', '.join(missing)}.")

@@ -16,7 +16,7 @@ from chronas.errors import NothingEvaluatedError, RunError, TrainingError
 from chronas.methods.base import Method
 from chronas.runs import snapshots
 from chronas.runs.folder import RunFolder
-from chronas.work import Choices, Evaluate, Outcome, Work, work_to_json
+from chronas.work import Advance, Choices, Evaluate, Fidelity, Outcome, Work, work_to_json
 
 MOST_FAILURES_IN_A_ROW = 5
 MOST_RECOVERIES = 3
@@ -26,9 +26,16 @@ Listener = Callable[[Mapping[str, Any]], None]
 
 
 class Executor(Protocol):
-    """Runs work; holds what must be in a snapshot besides the method."""
+    """Runs work; holds what must be in a snapshot besides the method.
 
-    def run(self, work: Work, ledger: Ledger) -> Outcome: ...
+    `run` returns None when it stopped in the middle because `pause` said so: the next `run` of the same work,
+    also after `state` and `load` in another process, goes on there, unless `drop` forgets it. `notes` hands
+    out messages for people.
+    """
+
+    def run(self, work: Work, ledger: Ledger, pause: Callable[[], bool]) -> Outcome | None: ...
+    def notes(self) -> list[str]: ...
+    def drop(self) -> None: ...
     def state(self) -> dict[str, Any]: ...
     def load(self, state: Mapping[str, Any]) -> None: ...
 
@@ -63,9 +70,16 @@ class Stage:
 
 @dataclass
 class _Place:
-    """Where the loop is: what a snapshot holds besides method and executor."""
+    """Where the loop is: what a snapshot holds besides method and executor.
+
+    work   asked for and not finished yet
+    saved  number of the newest snapshot; each has its own, so that none is ever written over
+    """
 
     ticket: int = 0
+    work: Work | None = None
+    saved: int = -1
+    recoveries: int = 0
     failures: int = 0
     seq: int = 0
     best: Choices | None = None
@@ -79,7 +93,6 @@ class Driver:
         self.folder, self.stage, self.stop, self.listeners = folder, stage, stop, listeners
         self.place = _Place()
         self._saved_at, self._saving_took = -math.inf, 0.0
-        self._recoveries = 0
 
     def run(self) -> Reason:
         """Go on from the newest snapshot, or from the beginning; returns why it ended.
@@ -88,27 +101,40 @@ class Driver:
         """
         stage = self.stage
         if not self._resume():
-            self._snapshot()
+            self._begin()
         while not self.stop.requested and not stage.ledger.exhausted:
-            work = stage.method.ask(1, stage.ledger.progress)
-            if not work:
-                break
             try:
-                self._one(work[0])
+                if not self._one():
+                    break
+                if self._due():
+                    self._snapshot()
             except TrainingError as failure:
                 self._recover(failure)
-                continue
-            if time.monotonic() - self._saved_at >= max(stage.every, 20 * self._saving_took):
-                self._snapshot()
         if self.stop.requested:
-            self._snapshot()
+            self._last_snapshot()
             return "interrupted"
         return "finished"
 
-    def _one(self, work: Work) -> None:
+    def _one(self) -> bool:
+        """Do one piece of work, or a part of it until a snapshot is due; False when the method has finished."""
         stage, place = self.stage, self.place
-        self._record({"kind": "ask", "ticket": place.ticket, "work": work_to_json(work)}, sync=False)
-        outcome = self._replayed(work) or stage.executor.run(work, stage.ledger)
+        if place.work is None:
+            asked = stage.method.ask(1, stage.ledger.progress)
+            if not asked:
+                return False
+            place.work = asked[0]
+            self._record({"kind": "ask", "ticket": place.ticket, "work": work_to_json(place.work)}, sync=False)
+        work = place.work
+        outcome = self._replayed(work) or stage.executor.run(work, stage.ledger, self._pause)
+        for message in stage.executor.notes():
+            self.note(message)
+        if outcome is not None:
+            self._finish(work, outcome)
+        return True
+
+    def _finish(self, work: Work, outcome: Outcome) -> None:
+        stage, place = self.stage, self.place
+        place.work = None
         place.ticket += 1
         stage.method.tell(outcome, stage.ledger.progress)
         kind = "outcome" if isinstance(work, Evaluate) else stage.outcome
@@ -128,6 +154,13 @@ class Driver:
         self._best(outcome)
         if stage.on_slice:
             stage.on_slice(stage.method, stage.ledger.progress)
+
+    def _due(self) -> bool:
+        """Whether a snapshot is due: writing them may cost a twentieth of the time."""
+        return time.monotonic() - self._saved_at >= max(self.stage.every, 20 * self._saving_took)
+
+    def _pause(self) -> bool:
+        return self.stop.requested or self._due()
 
     def _count_failures(self, outcome: Outcome) -> None:
         self.place.failures = self.place.failures + 1 if outcome.error else 0
@@ -161,29 +194,48 @@ class Driver:
 
     def _snapshot(self) -> None:
         began = time.monotonic()
-        stage = self.stage
+        stage, place = self.stage, self.place
         state = {
             "method": stage.method.state(),
             "executor": stage.executor.state(),
             "ledger": stage.ledger.state(),
             "clock": stage.clock(),
-            "ticket": self.place.ticket,
-            "failures": self.place.failures,
-            "best": None if self.place.best is None else list(self.place.best),
-            "seq": self.place.seq,
+            "ticket": place.ticket,
+            "work": None if place.work is None else work_to_json(place.work),
+            "failures": place.failures,
+            "recoveries": place.recoveries,
+            "best": None if place.best is None else list(place.best),
+            "seq": place.seq,
         }
-        name = snapshots.save(self.folder.snapshot_folder, stage.name, self.place.ticket, state)
+        name = snapshots.save(self.folder.snapshot_folder, stage.name, place.saved + 1, state)
+        place.saved += 1
         self._saved_at = time.monotonic()
         self._saving_took = self._saved_at - began
         stage.ledger.charge(where="snapshots", seconds=self._saving_took)
         self._record({"kind": "snapshot", "name": name}, sync=False)
+
+    def _last_snapshot(self) -> None:
+        try:
+            self._snapshot()
+        except TrainingError as failure:
+            self.note(f"{failure} The last snapshot before that stays the newest.")
+
+    def _begin(self) -> None:
+        """Start the stage. Records of it in the journal mean that its snapshots are gone: it is done again."""
+        own = [r for r in self.folder.journal.records() if r["stage"] == self.stage.name]
+        begun = max((r["seq"] for r in own if r["kind"] == "stage" and r["event"] == "begin"), default=0)
+        self.place.seq = self.folder.journal.last_seq()
+        if any(r["seq"] > begun for r in own):
+            self._record({"kind": "resume", "rewind": begun})
+            self.note(f"No snapshot of {self.stage.name} is left, so it starts again.")
+        self._snapshot()
 
     def _resume(self) -> bool:
         found = snapshots.load_latest(self.folder.snapshot_folder, self.stage.name)
         if found is None:
             return False
         state = found.state
-        self._restore(state)
+        self._restore(state, found.number)
         self.stage.ledger.restore(state["ledger"])
         tail = [r for r in self.folder.journal.records() if r["stage"] == self.stage.name and r["seq"] > state["seq"]]
         self.place.replay = {
@@ -194,10 +246,12 @@ class Driver:
             self.note(message)
         return True
 
-    def _restore(self, state: Mapping[str, Any]) -> None:
+    def _restore(self, state: Mapping[str, Any], number: int) -> None:
         self.stage.method.load(state["method"])
         self.stage.executor.load(state["executor"])
         self.place.ticket, self.place.failures = state["ticket"], state["failures"]
+        self.place.work = None if state["work"] is None else _work_from_json(state["work"])
+        self.place.recoveries, self.place.saved = state["recoveries"], number
         self.place.best = None if state["best"] is None else tuple(state["best"])
         self._saved_at = time.monotonic()
 
@@ -207,19 +261,29 @@ class Driver:
         if record is None or record["work"] != work_to_json(work):
             return None
         price = {k: float(v) for k, v in record["price"].items()}
-        counts = {k: v for k, v in price.items() if k != "seconds"}
-        self.stage.ledger.charge(**counts)
+        self.stage.ledger.charge(**{k: v for k, v in price.items() if k in self.stage.ledger.counts})  # type: ignore[arg-type]
         self.stage.clock.carried += price["seconds"]
+        self.stage.executor.drop()
         metrics = {k: math.nan if v is None else float(v) for k, v in record["metrics"].items()}
         return Outcome(work, metrics, price, record["error"])
 
     def _recover(self, failure: TrainingError) -> None:
         """Back to the newest snapshot with a gentler setting; time spent stays spent."""
-        self._recoveries += 1
         found = snapshots.load_latest(self.folder.snapshot_folder, self.stage.name)
-        if self.stage.recover is None or found is None or self._recoveries > MOST_RECOVERIES:
-            self.note(f"Training failed for good: {failure}")
+        done = self.place.recoveries
+        if self.stage.recover is None or found is None or done >= MOST_RECOVERIES:
+            after = f" after {done} recoveries" if done else ""
+            self.note(f"Training failed for good{after}: {failure}")
             raise failure
-        self._restore(found.state)
+        self._restore(found.state, found.number)
+        self.place.recoveries = done + 1
         self._record({"kind": "resume", "rewind": found.state["seq"]})
         self.note(f"{failure} Went back to {snapshots.name_of(self.stage.name, found.number)}; {self.stage.recover()}")
+        # From here on this is the state to go back to: a second failure is met with a still gentler setting.
+        self._snapshot()
+
+
+def _work_from_json(data: Mapping[str, Any]) -> Work:
+    if data["work"] == "advance":
+        return Advance()
+    return Evaluate(tuple(data["choices"]), Fidelity(**data["fidelity"]))

@@ -6,13 +6,13 @@ rival. Each is driven by the same loop (`chronas.driver`), each can be cut off a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import torch
 
@@ -23,7 +23,7 @@ from chronas.budget import Budget, Ledger, RunClock
 from chronas.data.images import ImageData
 from chronas.deploy.bundle import Bundle, save_bundle
 from chronas.driver import Driver, Listener, Reason, Stage
-from chronas.errors import RunError, UsageError
+from chronas.errors import ChronasError, RunError, UsageError
 from chronas.execution.inline import InlineExecutor
 from chronas.execution.interrupt import StopFlag
 from chronas.methods import METHODS
@@ -47,6 +47,9 @@ from chronas.work import Choices
 
 EXIT_SECONDS = 0.5
 """What leaving the process takes, kept back of every time budget."""
+REPORT_SECONDS = 0.5
+"""What writing the report is taken to cost until it is known."""
+E = TypeVar("E", bound=Literal["finished", "interrupted", "failed"])
 
 
 @dataclass(frozen=True)
@@ -69,29 +72,42 @@ class Session:
         self.hardware = Hardware.find(spec.device, spec.precision)  # type: ignore[arg-type]
         self.data = data.to(self.hardware.device) if self.hardware.kind == "cuda" else data
         self.space: Space = make_space(spec.space, spec.settings.get("space", {}))
-        self.recipe: Recipe = recipe(spec.recipe, dict(spec.settings.get("recipe", {})))
-        self.result = folder.read_result() or self._new_result()
-        self.report_seconds, self.judge_rate = 0.5, 0.0
+        self.recipe = make_recipe(spec)
+        self.result = self._old_result() or self._new_result()
+        self.report_seconds = REPORT_SECONDS
         self._reported_at = -math.inf
+        self._running: tuple[str, Ledger] | None = None
 
     # -- the whole run ---------------------------------------------------------------------------------
 
     def run(self) -> Reason:
-        """Go through the stages; returns "interrupted" when asked to stop, with everything written."""
+        """Go through the stages; returns "interrupted" when asked to stop, with everything written.
+
+        A failure is written down as far as the disk allows, and raised.
+        """
+        try:
+            return self._close(self._stages())
+        except ChronasError as failure:
+            # The failure itself is what the user must hear of, also where the disk takes no more.
+            with contextlib.suppress(ChronasError):
+                self._close("failed", str(failure))
+            raise
+
+    def _stages(self) -> Reason:
         self._record({"kind": "start", "stage": "run", "format": 1, "versions": versions(),
                       "device": self.hardware.device, "threads": torch.get_num_threads()})  # fmt: skip
-        self._check_budget()
         reason: Reason = "finished"
         if self.spec.verb != "train":
             reason = self._search()
         if reason == "finished" and self.spec.verb != "search":
             reason = self._trainings()
-        return self._close(reason)
+        return reason
 
-    def _close(self, reason: Reason) -> Reason:
+    def _close(self, reason: E, message: str = "done") -> E:
         self.result["status"] = reason
         self._account()
-        message = "done" if reason == "finished" else "stopped on request; go on with `chronas resume`"
+        if reason == "interrupted":
+            message = "stopped on request; go on with `chronas resume`"
         self._record({"kind": "end", "stage": "run", "reason": reason, "message": message})
         self.folder.write_result(self.result)
         self._report(force=True)
@@ -127,18 +143,6 @@ class Session:
 
     # -- budgets ---------------------------------------------------------------------------------------
 
-    def _check_budget(self) -> None:
-        """Asking for less than is possible names the least useful budget."""
-        budget = self.spec.budget
-        if budget.unit != "seconds":
-            return
-        least = 2 * self.clock() + 2 * (EXIT_SECONDS + self.report_seconds) + 5
-        if budget.amount < least and not self.result["networks"] and self.result["search"] is None:
-            raise UsageError(
-                f"{budget} is too short: loading took {self.clock():.1f} s here. The least useful budget is "
-                f"about {math.ceil(least)} s."
-            )
-
     def _window(self, name: str) -> tuple[float, float]:
         """Start and end of a stage, as shares of the whole budget."""
         spec = self.spec
@@ -162,7 +166,7 @@ class Session:
         started = self._started(name)
         if name == "rival":
             # A user without the search would also load the data and write the result in that time.
-            amount = budget.amount - float(self.result["budget"]["where"].get("load data", 0.0))
+            amount = budget.amount - float(self.result["budget"]["stages"]["load data"]["seconds"]["load data"])
         else:
             amount = end * budget.amount - started
         last = name == "rival" or end >= 1
@@ -187,6 +191,7 @@ class Session:
             return "finished"
         spec = self.spec
         ledger = self._ledger("search", 0.3)
+        self._running = ("search", ledger)
         method = make_method(spec, self.space)
         executor = self._search_executor(method, ledger)
         stage = Stage("search", method, executor, ledger, self.clock, on_best=self._on_best,
@@ -205,7 +210,7 @@ class Session:
                 "notation": architecture.notation, "metrics": self._last_metrics(), "params": cost.params,
                 "madds": cost.madds,
             }  # fmt: skip
-        self._book("search", ledger)
+        self._booked("search", ledger)
         return reason
 
     def _search_executor(self, method: Method, ledger: Ledger) -> InlineExecutor:
@@ -224,8 +229,6 @@ class Session:
         """About a hundred slices in a stage: none longer than an epoch or half a minute."""
         if ledger.budget.unit == "seconds":
             return Slice(seconds=min(30.0, max(0.4, ledger.budget.amount / 100)))
-        if ledger.budget.unit == "evaluations":
-            raise UsageError(f"{self.spec.method!r} trains a supernet and has no evaluations to count: give a time or epochs.")
         return Slice(steps=max(1, min(epoch_steps, round(ledger.budget.amount * epoch_steps / 100))))
 
     def _calm(self, executor: InlineExecutor) -> Any:
@@ -279,6 +282,7 @@ class Session:
         task, seed = self.data.task, derive(self.spec.seed, "train")
         net = seeded_network(lambda: nets.build(network.architecture, task), seed, "network")
         ledger = self._ledger(network.name, self._closing_seconds(net))
+        self._running = (f"train {network.name}", ledger)
         trainer = NetworkTrainer(net, self.data, self.recipe, self.hardware, seed, **self._network_slice(ledger))
         executor = InlineExecutor(trainer, {})
         stage = Stage(network.name, TrainOne(network.architecture), executor, ledger, self.clock, outcome="epoch",
@@ -286,14 +290,12 @@ class Session:
         reason = Driver(self.folder, stage, self.stop, self.listeners).run()
         if reason == "finished":
             self._test(network, net, trainer, ledger)
-        self._book(f"train {network.name}", ledger)
+        self._booked(f"train {network.name}", ledger)
         return reason
 
     def _network_slice(self, ledger: Ledger) -> dict[str, Any]:
         if ledger.budget.unit == "seconds":
             return {"slice_seconds": min(30.0, max(0.4, ledger.budget.amount / 60))}
-        if ledger.budget.unit == "evaluations":
-            raise UsageError("A training has no evaluations to count: give a time or epochs.")
         return {}
 
     def _closing_seconds(self, net: torch.nn.Module) -> float:
@@ -345,39 +347,100 @@ class Session:
         if not force and self.clock() - self._reported_at < max(5.0, 40 * self.report_seconds):
             return
         began = self.clock()
+        if self._running:
+            self._book(*self._running)
         self._account()
         self.folder.write_result(self.result)
         write_report(self.folder.path)
         self._reported_at = self.clock()
         self.report_seconds = max(0.2, 1.5 * (self._reported_at - began))
 
+    def _booked(self, name: str, ledger: Ledger) -> None:
+        """A stage has ended: what it brought is on the disk before the next one begins."""
+        self._running = None
+        self._book(name, ledger)
+        self._account()
+        self.folder.write_result(self.result)
+
     def _book(self, name: str, ledger: Ledger) -> None:
-        where = self.result["budget"]["where"]
-        inside = sum(ledger.where.values())
-        where[name] = max(0.0, ledger.seconds - inside - (where.get("load data", 0.0) if ledger.started == 0.0 else 0.0))
-        for place, seconds in ledger.where.items():
-            where[place] = where.get(place, 0.0) + seconds
-        for count in ("evaluations", "epochs"):
-            self.result["budget"][count] += ledger.counts[count]
+        """Put the account of a stage into its own entry: a stage that goes on later is not counted twice."""
+        budget = self.result["budget"]
+        loading = budget["stages"]["load data"]["seconds"]["load data"] if ledger.started == 0.0 else 0.0
+        own = max(0.0, ledger.seconds - sum(ledger.where.values()) - loading)
+        budget["stages"][name] = {"seconds": {name: own, **ledger.where}, "evaluations": ledger.counts["evaluations"],
+                                  "epochs": ledger.counts["epochs"]}  # fmt: skip
 
     def _account(self) -> None:
         budget = self.result["budget"]
-        budget["spent"] = self.clock() if budget["unit"] == "seconds" else budget["epochs"]
+        where: dict[str, float] = {}
+        for stage in budget["stages"].values():
+            for place, seconds in stage["seconds"].items():
+                where[place] = where.get(place, 0.0) + seconds
+        budget["where"] = where
+        for count in ("evaluations", "epochs"):
+            budget[count] = sum(stage[count] for stage in budget["stages"].values())
+        budget["spent"] = self.clock() if budget["unit"] == "seconds" else budget[budget["unit"]]
         budget["seconds"] = self.clock()
         shares = [r["metrics"]["exploration"] for r in self.folder.journal.records()
                   if r["kind"] == "outcome" and "exploration" in r["metrics"]]  # fmt: skip
         budget["exploration_share"] = sum(shares) / len(shares) if shares else None
 
+    def _old_result(self) -> dict[str, Any] | None:
+        """What an earlier process wrote, with this one's loading added."""
+        result = self.folder.read_result()
+        if result is None:
+            return None
+        try:
+            loading = result["budget"]["stages"]["load data"]["seconds"]
+            loading["load data"] += self.clock() - self.clock.carried
+            lacking = {"data", "search", "networks"} - set(result)
+            if lacking:
+                raise KeyError(*lacking)
+        except (KeyError, TypeError) as error:
+            raise RunError(
+                f"{self.folder.path / 'result.json'} is damaged: {error}. Restore it from a copy, or delete it: "
+                "what it held is then worked out again from the snapshots."
+            ) from error
+        return {**result, "status": "running"}
+
     def _new_result(self) -> dict[str, Any]:
+        loading = self.clock() - self.clock.carried
         return {
             "format": 1,
             "data": self.data.summary(),
             "budget": {**dataclasses.asdict(self.spec.budget), "spent": 0.0, "seconds": 0.0, "evaluations": 0,
-                       "epochs": 0.0, "where": {"load data": self.clock()}, "exploration_share": None},
+                       "epochs": 0.0, "where": {}, "exploration_share": None, "stages": {"load data": {
+                           "seconds": {"load data": loading}, "evaluations": 0, "epochs": 0.0}}},
             "search": None,
             "networks": [],
             "status": "running",
         }  # fmt: skip
+
+
+def check(spec: RunSpec, loading: float) -> None:
+    """Raise what is known to be wrong before a run folder is made, so that a misspelt word leaves none behind.
+
+    loading  the seconds that loading the data took. Raises UsageError, EnvironmentFault.
+    """
+    Hardware.find(spec.device, spec.precision)  # type: ignore[arg-type]
+    make_recipe(spec)
+    make_method(spec, make_space(spec.space, spec.settings.get("space", {})))
+    resolve(SupernetSettings, spec.settings.get("supernet", {}), prefix="supernet")
+    budget = spec.budget
+    if budget.unit == "evaluations" and (spec.verb != "search" or "supernet" in METHODS.entry(spec.method).needs):
+        raise UsageError(f"{budget}: only a search that trains each candidate by itself (random, halving) counts "
+                         "evaluations. Give a time or epochs.")  # fmt: skip
+    least = 2 * loading + 2 * (EXIT_SECONDS + REPORT_SECONDS) + 5
+    if budget.unit == "seconds" and budget.amount < least:
+        raise UsageError(f"{budget} is too short: loading took {loading:.1f} s here. The least useful budget is about "
+                         f"{math.ceil(least)} s.")  # fmt: skip
+
+
+def make_recipe(spec: RunSpec) -> Recipe:
+    """The recipe of a spec with its settings; raises UsageError."""
+    changes = spec.settings.get("recipe", {})
+    typed = resolve(Recipe, changes, prefix="recipe")
+    return recipe(spec.recipe, {name: getattr(typed, name) for name in changes})
 
 
 def make_method(spec: RunSpec, space: Space) -> Method:

@@ -45,6 +45,8 @@ def _typed(cls: type[Any], name: str, hint: str, value: Any, prefix: str) -> Any
     except (ArgumentError, ValueError, TypeError) as error:
         raise UsageError(f"{prefix}.{name} must be {hint}, but got {value!r}.") from error
     typed = parsed["settings"][name]
+    if typed is None and "None" not in hint:
+        raise UsageError(f"{prefix}.{name} must be {hint}, but got {value!r}.")
     return tuple(typed) if isinstance(typed, list) else typed
 
 

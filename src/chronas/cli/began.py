@@ -6,7 +6,7 @@ import os
 import time
 
 LONGEST_START = 10.0
-"""Seconds. A process older than this when Python gets going was something else before (exec keeps its age)."""
+"""Seconds. A process older than this when Python gets going was another program: exec keeps the age."""
 
 
 def process_began(now: float) -> float:

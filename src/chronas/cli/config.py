@@ -59,7 +59,9 @@ def _load(path: Path) -> dict[str, Any]:
     if tree is None:
         return {}
     if not isinstance(tree, dict):
-        raise UsageError(f"--config {path} must hold words and values, for example 'budget: 20m', one per line.")
+        raise UsageError(
+            f"--config {path} must hold words and values, for example 'budget: 20m', one per line."
+        )
     return tree
 
 
@@ -67,7 +69,9 @@ def _settings(path: Path, tree: Any) -> dict[str, dict[str, Any]]:
     if tree is None:
         return {}
     if not isinstance(tree, Mapping) or not all(isinstance(values, Mapping) for values in tree.values()):
-        raise UsageError(f"`settings` in {path} must be groups of values, for example {{method: {{k: 0.2}}}}.")
+        raise UsageError(
+            f"`settings` in {path} must be groups of values, for example {{method: {{k: 0.2}}}}."
+        )
     return {str(group): {str(k): v for k, v in values.items()} for group, values in tree.items()}
 
 
@@ -80,7 +84,9 @@ def _argv(path: Path, name: str, value: Any, action: argparse.Action) -> list[st
             raise UsageError(f"`{name}` in {path} is true or false, but got {value!r}.")
         return [f"--{name}"] if value else []
     values = value if isinstance(value, list) else [value]
-    if any(isinstance(one, dict | list | bool) for one in values) or (len(values) != 1 and not repeats(action)):
+    if any(isinstance(one, dict | list | bool) for one in values) or (
+        len(values) != 1 and not repeats(action)
+    ):
         raise UsageError(f"`{name}` in {path} takes one word or number, but got {value!r}.")
     return [f"--{name}={one}" for one in values]
 

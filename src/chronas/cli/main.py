@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import shlex
 import shutil
@@ -44,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     from chronas.cli import IMPORTED
 
     started = process_began(IMPORTED) if argv is None else time.monotonic()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of few letters shows "?" for the others
     code = _ended(list(sys.argv[1:] if argv is None else argv), started)
     try:
         sys.stdout.flush()
@@ -117,12 +121,14 @@ def _bug(error: BaseException, folder: Path | None) -> int:
         sys.stderr.write(text)
         _say(message)
         return 1
-    place = (folder or Path(tempfile.gettempdir())) / ("crash.txt" if folder else f"chronas-crash-{os.getpid()}.txt")
+    place = (folder or Path(tempfile.gettempdir())) / (
+        "crash.txt" if folder else f"chronas-crash-{os.getpid()}.txt"
+    )
     try:
         place.write_text(text, encoding="utf-8")
-        _say(f"{message} The details are in {place}")
+        _say(f"{message}\nThe details are in {place}")
     except OSError:
-        _say(f"{message} CHRONAS_DEBUG=1 shows the details.")
+        _say(f"{message}\nCHRONAS_DEBUG=1 shows the details.")
     return 1
 
 
@@ -139,7 +145,9 @@ def _say(message: str) -> None:
 
 def _wrapped(line: str, width: int) -> list[str]:
     indent = " " * (len(line) - len(line.lstrip()) + 2)
-    return textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]
+    return textwrap.wrap(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    ) or [""]
 
 
 def _let_go_of_stdout() -> None:

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from chronas.driver import Listener
 
 BASELINES = ("random", "plain")
-DATA_HELP = "a folder of class folders, Parquet, CIFAR batches, IDX, .npz, or the word digits; see: chronas list data"
+DATA_HELP = (
+    "a folder of class folders, Parquet, CIFAR batches, IDX, .npz, or the word digits; see: chronas list data"
+)
+PASSED_ON = ("space", "method", "preset", "recipe", "seed", "device", "precision", "size", "val_share",
+             "limit", "skip_bad", "rival", "search_share")  # fmt: skip
 CONFIG_HELP = """\
 --config reads the same words from YAML, for example
 
@@ -30,14 +34,18 @@ and the command line wins where both name a word."""
 
 def add_run_options(parser: Parser, *, searches: bool, trains: bool) -> None:
     """Add what a run takes besides its data."""
-    parser.option("--budget", metavar="B", help="90s, 20m, 1.5h, 2d, '50 epochs': the time you give, loading included")
+    parser.option(
+        "--budget", metavar="B", help="90s, 20m, 1.5h, 2d, '50 epochs': the time you give, loading included"
+    )
     parser.option("--out", metavar="RUN", help="folder of the run, new (default: the next free one in runs/)")
     if searches:
         parser.option("--space", metavar="S", help="search space; see: chronas list spaces")
         parser.option("--method", metavar="M", help="search method; see: chronas list methods")
         parser.option("--preset", metavar="P", help="named settings of the method; see: chronas list presets")
     parser.option("--recipe", metavar="R", help="how a network is trained; see: chronas list recipes")
-    parser.option("--set", metavar="G.K=V", action="append", help="one setting, e.g. method.k=0.2 (repeatable)")
+    parser.option(
+        "--set", metavar="G.K=V", action="append", help="one setting, e.g. method.k=0.2 (repeatable)"
+    )
     parser.option("--config", metavar="FILE", help="YAML file with the same words; the command line wins")
     parser.option("--seed", metavar="N", type=whole, help="same seed, same result (default: 0)")
     parser.option("--device", metavar="D", help="auto, cpu, cuda, cuda:1 (default: auto)")
@@ -50,14 +58,18 @@ def add_run_options(parser: Parser, *, searches: bool, trains: bool) -> None:
 
 def _comparison_options(parser: Parser) -> None:
     parser.option("--baseline", metavar="NAME", action="append", type=one_of("baseline", BASELINES),
-                  help="train this network alike, beside the found one: random or plain (repeatable)")  # fmt: skip
-    parser.option("--rival", action="store_true", help="afterwards train a hand-made network for the same time")
+                  help="also train this one, for as long: random or plain (repeatable)")  # fmt: skip
+    parser.option(
+        "--rival", action="store_true", help="afterwards train a hand-made network for the same time"
+    )
     parser.option("--search-share", metavar="X", type=decimal, help="part of the budget that the search gets")
 
 
 def _data_options(parser: Parser) -> None:
     parser.option("--size", metavar="N", type=whole, help="bring all images to N x N pixels")
-    parser.option("--val-share", metavar="X", type=decimal, help="share of the training images to validate with")
+    parser.option(
+        "--val-share", metavar="X", type=decimal, help="share of the training images to validate with"
+    )
     parser.option("--limit", metavar="N", type=whole, help="use only N training images")
     parser.option("--skip-bad", action="store_true", help="go on without images that cannot be read")
 
@@ -89,12 +101,14 @@ class RunWords:
 def run_words(parser: Parser, given: Namespace, **defaults: Any) -> RunWords:
     """Merge the configuration file in and check every word that needs no data; raises UsageError."""
     words = Namespace(**{**defaults, **vars(merged(parser, given))})
-    for name, example in (("data", f"chronas {parser.verb} photos --budget 20m"), ("budget", "--budget 20m")):
+    for name, what in (("data", "DATA, the images"), ("budget", "--budget, the time that you give")):
         if not hasattr(words, name):
-            raise UsageError(f"chronas {parser.verb} needs {name}, for example: {example}")
-    names = ("space", "method", "preset", "recipe", "seed", "device", "precision", "size", "val_share", "limit",
-             "skip_bad", "rival", "search_share")  # fmt: skip
-    options = {name: getattr(words, name) for name in names if hasattr(words, name)}
+            first = "runs/a " if parser.verb == "train" else ""
+            raise UsageError(
+                f"chronas {parser.verb} needs {what}, for example: chronas {parser.verb} {first}photos"
+                " --budget 20m"
+            )
+    options = {name: getattr(words, name) for name in PASSED_ON if hasattr(words, name)}
     options["baselines"] = tuple(dict.fromkeys(getattr(words, "baseline", ())))
     options["settings"] = words.settings
     _check_names(options)

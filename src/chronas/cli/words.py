@@ -15,7 +15,7 @@ Namespace = argparse.Namespace
 
 
 class Parser(argparse.ArgumentParser):
-    """Words that are not given are absent from the namespace, so a configuration file can stand in for them."""
+    """Words that are not given are absent from the namespace, so a configuration file can stand in."""
 
     def __init__(self, verb: str, summary: str, *, notes: str = "") -> None:
         super().__init__(
@@ -37,7 +37,9 @@ class Parser(argparse.ArgumentParser):
             if word.startswith("-") and word != "-":
                 self._unknown(word.partition("=")[0])
         if rest:
-            raise UsageError(f"chronas {self.verb} has no use for {rest[0]!r}. See: chronas {self.verb} --help")
+            raise UsageError(
+                f"chronas {self.verb} has no use for {rest[0]!r}. See: chronas {self.verb} --help"
+            )
         return found
 
     def _unknown(self, name: str) -> NoReturn:
@@ -46,12 +48,15 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"chronas {self.verb} has no option {name}.{hint} See: chronas {self.verb} --help")
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message[:1].upper()}{message[1:]}. See: chronas {self.verb} --help")
+        words = message.removeprefix("argument ").replace("the following arguments are required", "missing")
+        raise UsageError(f"{words}. See: chronas {self.verb} --help")
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=26, width=min(110, max(40, shutil.get_terminal_size().columns)))
+        super().__init__(
+            prog, max_help_position=26, width=min(110, max(40, shutil.get_terminal_size().columns))
+        )
 
 
 def whole(text: str) -> int:
@@ -79,4 +84,4 @@ def _converted(text: str, kind: Callable[[str], T], words: str) -> T:
     try:
         return kind(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"it takes {words}, but got {text!r}") from error
+        raise argparse.ArgumentTypeError(f"takes {words}, but got {text!r}") from error

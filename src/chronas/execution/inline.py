@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from chronas.budget import Ledger
@@ -12,17 +12,30 @@ from chronas.work import Advance, Evaluate, Outcome, Work
 
 
 class Advancer(Protocol):
-    """Stateful work: trains a supernet or a network for one slice."""
+    """Stateful work: trains a supernet or a network for one slice.
 
-    def advance(self, ledger: Ledger) -> dict[str, float]: ...
+    `pause` is asked after every step; when it says so, `advance` returns None and the next call goes on with
+    the slice. `notes` hands out messages for people.
+    """
+
+    def advance(self, ledger: Ledger, pause: Callable[[], bool]) -> dict[str, float] | None: ...
+    def notes(self) -> list[str]: ...
     def state(self) -> dict[str, Any]: ...
     def load(self, state: Mapping[str, Any]) -> None: ...
 
 
 class Evaluator(Protocol):
-    """Stateless work: architecture and fidelity to metrics. Charges what it trains to the ledger."""
+    """Architecture and fidelity to metrics. Charges what it trains to the ledger.
 
-    def evaluate(self, work: Evaluate, ledger: Ledger) -> dict[str, float]: ...
+    Its only state is an evaluation that `pause` cut off (None was returned): the next call goes on with it,
+    unless `drop` forgets it.
+    """
+
+    def evaluate(self, work: Evaluate, ledger: Ledger, pause: Callable[[], bool]) -> dict[str, float] | None: ...
+    def drop(self) -> None: ...
+    def notes(self) -> list[str]: ...
+    def state(self) -> dict[str, Any]: ...
+    def load(self, state: Mapping[str, Any]) -> None: ...
 
 
 class InlineExecutor:
@@ -31,27 +44,42 @@ class InlineExecutor:
     def __init__(self, advancer: Advancer | None, evaluators: Mapping[str, Evaluator]) -> None:
         self.advancer = advancer
         self.evaluators = evaluators
+        # Of the piece of work that is being done: the counts before it, and the seconds spent on it.
+        self._before: dict[str, float] | None = None
+        self._seconds = 0.0
 
-    def run(self, work: Work, ledger: Ledger) -> Outcome:
-        """Run `work`; a failed evaluation comes back as an outcome with `error`.
+    def run(self, work: Work, ledger: Ledger, pause: Callable[[], bool]) -> Outcome | None:
+        """Run `work`; a failed evaluation comes back as an outcome with `error`, a paused piece of work as None.
 
         An advance that fails raises: there is no other supernet to go on with.
         """
-        before, began = dict(ledger.counts), time.monotonic()
-        metrics: dict[str, float] = {}
-        error = None
+        if self._before is None:
+            self._before, self._seconds = dict(ledger.counts), 0.0
+        began = time.monotonic()
+        metrics, error = self._metrics(work, ledger, pause)
+        self._seconds += time.monotonic() - began
+        if metrics is None and error is None:
+            return None
+        price = {name: ledger.counts[name] - self._before[name] for name in self._before}
+        self._before = None
+        return Outcome(work, metrics or {}, {"seconds": self._seconds, **price}, error)
+
+    def _metrics(
+        self, work: Work, ledger: Ledger, pause: Callable[[], bool]
+    ) -> tuple[dict[str, float] | None, str | None]:
+        """The metrics (None while paused) and the error."""
         if isinstance(work, Advance):
             if self.advancer is None:
                 raise InternalError("A method asked for supernet training, but there is no supernet.")
-            metrics = self.advancer.advance(ledger)
-        else:
-            try:
-                metrics = self._evaluator(work).evaluate(work, ledger)
-            except (TrainingError, ArithmeticError, RuntimeError) as failure:
-                error = f"{type(failure).__name__}: {failure}"
+            return self.advancer.advance(ledger, pause), None
+        metrics, error = None, None
+        try:
+            metrics = self._evaluator(work).evaluate(work, ledger, pause)
+        except (TrainingError, ArithmeticError, RuntimeError, MemoryError) as failure:
+            error = f"{type(failure).__name__}: {failure}"
+        if metrics is not None or error is not None:
             ledger.charge(evaluations=1)
-        price = {name: ledger.counts[name] - before[name] for name in before}
-        return Outcome(work, metrics, {"seconds": time.monotonic() - began, **price}, error)
+        return metrics, error
 
     def _evaluator(self, work: Evaluate) -> Evaluator:
         kind = work.fidelity.kind
@@ -59,9 +87,28 @@ class InlineExecutor:
             raise InternalError(f"A method asked for an evaluation by {kind!r}, but there is no such evaluator here.")
         return self.evaluators[kind]
 
+    def notes(self) -> list[str]:
+        """Messages for people from whoever worked, each handed out once."""
+        found = [] if self.advancer is None else self.advancer.notes()
+        return [*found, *(message for evaluator in self.evaluators.values() for message in evaluator.notes())]
+
     def state(self) -> dict[str, Any]:
-        return {} if self.advancer is None else {"advancer": self.advancer.state()}
+        return {
+            "advancer": None if self.advancer is None else self.advancer.state(),
+            "evaluators": {kind: evaluator.state() for kind, evaluator in self.evaluators.items()},
+            "before": self._before,
+            "seconds": self._seconds,
+        }
 
     def load(self, state: Mapping[str, Any]) -> None:
         if self.advancer is not None:
             self.advancer.load(state["advancer"])
+        for kind, evaluator in self.evaluators.items():
+            evaluator.load(state["evaluators"][kind])
+        self._before, self._seconds = state["before"], state["seconds"]
+
+    def drop(self) -> None:
+        """Forget a piece of work that was cut off: its outcome is known from elsewhere."""
+        self._before = None
+        for evaluator in self.evaluators.values():
+            evaluator.drop()

@@ -2,7 +2,7 @@
 
 Jamieson & Talwalkar, "Non-stochastic best arm identification and hyperparameter optimization", 2016. Every rung
 gets the same part of the budget, so rung r trains candidates/eta^r networks, each eta^r times as long as in the
-first. Each training is a whole short training with its own learning-rate schedule. Candidates may start with a
+first; the last rung decides between the last few. Each training is a whole short training with its own learning-rate schedule. Candidates may start with a
 given list (`first`), for example the network that a person would have built.
 """
 
@@ -36,14 +36,16 @@ class HalvingSettings:
 
 
 class SuccessiveHalving(Method):
-    """Rungs of short trainings. A candidate that fails is out."""
+    """Rungs of short trainings. A candidate that fails is out. `part`: the share of the budget for all rungs."""
 
     name = "halving"
     Settings = HalvingSettings
 
-    def __init__(self, space: Space, settings: HalvingSettings, seed: int) -> None:
+    def __init__(self, space: Space, settings: HalvingSettings, seed: int, part: float = 1.0) -> None:
         super().__init__(space, settings, seed)
-        self._rungs = 1 + math.floor(math.log(settings.candidates, settings.eta) + 1e-9)
+        # The last rung decides between at most eta networks; training the single survivor would decide nothing.
+        self._rungs = max(1, math.floor(math.log(settings.candidates, settings.eta) + 1e-9))
+        self._part = part
         self._rung, self._asked, self._told = 0, 0, 0
         self._pool: list[Choices] = self._draw()
         self._book, self._last = ScoreBook(), ScoreBook()
@@ -61,7 +63,7 @@ class SuccessiveHalving(Method):
     def ask(self, count: int, progress: float) -> Sequence[Work]:
         if self._asked == len(self._pool) == self._told:
             self._next_rung()
-        share = 1 / (self._rungs * max(1, len(self._pool)))
+        share = self._part / (self._rungs * max(1, len(self._pool)))
         work = [Evaluate(c, Fidelity("train", share)) for c in self._pool[self._asked : self._asked + count]]
         self._asked += len(work)
         return work
@@ -77,6 +79,11 @@ class SuccessiveHalving(Method):
     def tell(self, outcome: Outcome, progress: float) -> None:
         self._told += 1
         self._book.tell(outcome)
+
+    @property
+    def judged(self) -> bool:
+        """Whether any network has been judged."""
+        return len(self._book) > 0 or len(self._last) > 0
 
     def best(self) -> Choices:
         """The best of the longest rung in which at least one network was judged."""

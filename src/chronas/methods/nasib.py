@@ -1,30 +1,35 @@
-"""NASIB: neural architecture search within budget (Singh et al. 2019 and 2020), Algorithm 1.
+"""NASIB: neural architecture search within budget (Singh et al. 2019 and 2020).
 
-Per layer and batch one of two policies is drawn, independently: P1 (explore) with probability k^progress, else
-P2 (exploit). P1 = softmax(-frequency / frequency_scale) (eq. 3), P2 = softmax(alpha / lam) (eq. 4). Both give two
-different options per layer. Weights learn from the plain sum of the two (eq. 1); alphas learn, on held-out
-images, from the sum weighted by the softmax over the two (eq. 2), and nothing else moves then. The architecture
-is the argmax of alpha in every layer.
+Preset `paper` is Algorithm 1 (`chronas.methods.nasib_paper`). The default rule (`chronas.methods.nasib_fair`)
+keeps its ideas (two options compared per layer, least-used first, an explored share of k^progress, the budget
+decides how much is explored) and changes how credit is given, because the paper's rule picks architectures
+worse than random ones in small budgets: see docs/nasib.md for the ablation. At the end a shortlist around the
+best alphas is trained briefly from scratch with what is left of the budget, and the best of it is the result.
+
+Left open by the papers, chosen here: lam 0.1 and raw counts in P1 (preset `paper`), supernet batch 64, learning
+rate 0.05, clipping at 5, L2 3e-4, no dropout while searching, crop and flip on colour images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from chronas.errors import UsageError
 from chronas.methods.base import Inspection
+from chronas.methods.halving import HalvingSettings, SuccessiveHalving
+from chronas.methods.nasib_fair import FairRule
+from chronas.methods.nasib_paper import PaperRule
 from chronas.methods.oneshot import Alternation, OneShotMethod
-from chronas.nets.mix import Mix, SlotMix
+from chronas.nets.mix import Mix
+from chronas.seeding import stream
 from chronas.spaces import Space
-from chronas.training.schedules import cosine, geometric
-from chronas.work import Advance, Choices, Outcome, Work
+from chronas.work import Advance, Choices, Evaluate, Outcome, Work
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,122 +38,177 @@ Floats = npt.NDArray[np.float64]
 class NasibSettings:
     """Settings of NASIB.
 
-    k                probability of exploring at the end of the budget (paper: 0.1)
-    lam              temperature of P2, "very low" in the paper, no number given
-    frequency_scale  divides the counts in P1; the paper's eq. 3 is 1
+    rule             fair: this project's credit assignment; paper: Algorithm 1
+    k                explored share at the end of the supernet's training (paper: 0.1)
+    prior            option=weight words, e.g. ("3x3=2", "5x5=1"): start values of alpha (paper, section 3.4)
+    prior_from       architectures (notations) whose options are favoured by how often they occur: our addition
+    shortlist        architectures trained briefly from scratch at the end, 0 for none
+    train_share      part of the budget that trains the supernet when there is a shortlist
     interleave       epoch: a pass over the training images, then one over the held-out ones; step: spread evenly
-    alpha_lr         of SGD with momentum 0.9 and a cosine over progress (paper: 0.01)
-    prior            option=weight pairs, e.g. ("3x3=2", "5x5=1"): start values of alpha (paper, section 3.4)
+    architecture_steps  per weight step, with interleave=step
+    paths            fair: options per layer in a weight step, 1 or 2 (a plain sum)
+    visits           fair: weight steps that every option in play should have had when narrowing begins; decides
+                     how many options a short budget brings into play
+    warm             fair: part of the supernet's training before alphas move
+    memory           fair: credits that an alpha remembers, as a running mean
+    lam              paper: temperature of P2 ("very low", no number given)
+    frequency_scale  paper: divides the counts in P1; 1 is eq. 3
+    alpha_lr         paper: of SGD with momentum 0.9 and a cosine over progress
     """
 
+    rule: Literal["fair", "paper"] = "fair"
     k: float = 0.1
+    prior: tuple[str, ...] = ()
+    prior_from: tuple[str, ...] = ()
+    shortlist: int = 6
+    train_share: float = 0.5
+    interleave: Literal["epoch", "step"] = "step"
+    architecture_steps: float = 0.2
+    paths: int = 1
+    visits: float = 60.0
+    warm: float = 0.3
+    memory: float = 60.0
     lam: float = 0.1
     frequency_scale: float = 1.0
-    interleave: Literal["epoch", "step"] = "epoch"
     alpha_lr: float = 0.01
     alpha_momentum: float = 0.9
-    prior: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.k <= 1:
             raise UsageError(f"method.k must lie in (0, 1], but got {self.k}.")
-        if self.lam <= 0 or self.frequency_scale <= 0 or self.alpha_lr <= 0:
-            raise UsageError(f"method.lam, frequency_scale and alpha_lr must be positive, but got {self}.")
+        if not 0 < self.train_share <= 1 or not 0 <= self.warm < 1:
+            raise UsageError(f"method.train_share and method.warm are shares, but got {self.train_share}, {self.warm}.")
+        for name in ("lam", "frequency_scale", "alpha_lr", "visits", "memory"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"method.{name} must be positive, but got {getattr(self, name)}.")
+        if self.paths not in (1, 2):
+            raise UsageError(f"method.paths must be 1 or 2, but got {self.paths}.")
+        if self.shortlist < 0 or self.shortlist == 1:
+            raise UsageError(f"method.shortlist must be 0 or at least 2, but got {self.shortlist}.")
 
 
 class Nasib(OneShotMethod):
-    """Algorithm 1 of the paper."""
+    """Superkernel search that explores as much as the budget allows."""
 
     name = "nasib"
     Settings = NasibSettings
-    presets: Mapping[str, Mapping[str, Any]] = {"paper": {}}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"rule": "paper", "interleave": "epoch", "shortlist": 0}}
 
     def __init__(self, space: Space, settings: NasibSettings, seed: int) -> None:
         super().__init__(space, settings, seed)
-        sizes = [len(decision.options) for decision in space.decisions]
-        if min(sizes) < 2:
-            raise UsageError("NASIB compares two options per layer; a layer with a single option leaves nothing to search.")
-        self.alpha: list[Floats] = [self._prior(i) for i in range(len(sizes))]
-        self.velocity: list[Floats] = [np.zeros(size) for size in sizes]
-        self.frequency: list[Floats] = [np.zeros(size) for size in sizes]
-        self._explored = self._drawn = 0
-        self._pair: list[Tensor] = []
+        if min(len(decision.options) for decision in space.decisions) < 2:
+            raise UsageError("NASIB compares two options per layer; a layer with one option leaves nothing to search.")
+        prior = prior_alphas(space, settings)
+        self.rule = PaperRule(prior, settings) if settings.rule == "paper" else FairRule(prior, settings, seed)
+        self.train_until = settings.train_share if settings.shortlist else 1.0
+        self._finals: SuccessiveHalving | None = None
 
-    def _prior(self, slot: int) -> Floats:
-        options = self.space.decisions[slot].options
-        alpha = np.zeros(len(options))
-        for word in self.settings.prior:
-            option, _, weight = word.partition("=")
-            if option not in options:
-                raise UsageError(f"method.prior names {option!r}, which is no option of {self.space.decisions[slot].name!r}.")
-            alpha[options.index(option)] = float(weight or 1.0)
-        return alpha
+    # -- asking ----------------------------------------------------------------------------------------
 
     def ask(self, count: int, progress: float) -> Sequence[Work]:
-        return [Advance()]
+        if progress < self.train_until:
+            return [Advance()]
+        if not self.settings.shortlist:
+            return []
+        if self._finals is None:
+            self._finals = self._final_round(self._shortlist())
+        return self._finals.ask(count, progress)
+
+    def _final_round(self, notations: tuple[str, ...]) -> SuccessiveHalving:
+        settings = HalvingSettings(candidates=len(notations), first=notations)
+        return SuccessiveHalving(self.space, settings, self.seed, part=1 - self.train_until)
+
+    def _shortlist(self) -> tuple[str, ...]:
+        """The argmax of alpha, and architectures drawn around it: every layer from softmax(alpha) in play."""
+        rng, chosen = stream(self.seed, "nasib", "shortlist"), [self._argmax()]
+        for _ in range(200 * self.settings.shortlist):
+            if len(chosen) >= self.settings.shortlist:
+                break
+            drawn = tuple(int(rng.choice(len(p), p=p)) for p in self.rule.shares())
+            if drawn not in chosen:
+                chosen.append(drawn)
+        return tuple(self.space.notation(choices) for choices in chosen)
 
     def tell(self, outcome: Outcome, progress: float) -> None:
-        self._progress = progress
+        if isinstance(outcome.work, Evaluate) and self._finals is not None:
+            self._finals.tell(outcome, progress)
 
     def best(self) -> Choices:
-        return tuple(int(np.argmax(row)) for row in self.alpha)
+        """The best of the shortlist once one of it was judged; before that the argmax of alpha in every layer."""
+        if self._finals is not None and self._finals.judged:
+            return self._finals.best()
+        return self._argmax()
+
+    def _argmax(self) -> Choices:
+        return tuple(int(np.argmax(row)) for row in self.rule.alphas())
+
+    # -- training --------------------------------------------------------------------------------------
 
     def alternation(self, weight_steps: int, held_out_steps: int) -> Alternation:
-        return Alternation(self.settings.interleave, weight_steps, held_out_steps)
+        if self.settings.interleave == "epoch":
+            return Alternation("epoch", weight_steps, held_out_steps)
+        return Alternation("step", 1000, round(1000 * self.settings.architecture_steps))
 
     def weight_mix(self, progress: float) -> Mix:
-        return tuple(SlotMix(self._draw(slot, progress)) for slot in range(len(self.alpha)))
+        return self.rule.weight_mix(self.rng, self._training(progress))
 
     def architecture_mix(self, progress: float) -> Mix:
-        """Two options per layer under eq. 2; their alphas are leaf tensors whose gradient is asked for."""
-        pairs = [self._draw(slot, progress) for slot in range(len(self.alpha))]
-        self._pair = [torch.tensor(self.alpha[slot][list(pair)], dtype=torch.float32, requires_grad=True)
-                      for slot, pair in enumerate(pairs)]  # fmt: skip
-        return tuple(SlotMix(pair, torch.softmax(leaf, 0)) for pair, leaf in zip(pairs, self._pair, strict=True))
+        return self.rule.architecture_mix(self.rng, self._training(progress))
 
     def architecture_update(self, loss: Tensor, mix: Mix, progress: float) -> None:
-        """SGD with momentum on the alphas of the two options of every layer."""
-        gradients = torch.autograd.grad(loss, self._pair)
-        rate = cosine(progress, self.settings.alpha_lr)
-        for slot, (part, gradient) in enumerate(zip(mix, gradients, strict=True)):
-            chosen = list(part.options)
-            self.velocity[slot][chosen] = self.settings.alpha_momentum * self.velocity[slot][chosen] + gradient.numpy()
-            self.alpha[slot][chosen] -= rate * self.velocity[slot][chosen]
+        self.rule.update(loss, mix, self._training(progress))
 
-    def _draw(self, slot: int, progress: float) -> tuple[int, int]:
-        explore = self.rng.random() < geometric(progress, self.settings.k)
-        self._drawn += 1
-        self._explored += explore
-        if explore:
-            logits = -self.frequency[slot] / self.settings.frequency_scale
-        else:
-            logits = self.alpha[slot] / self.settings.lam
-        # The two largest of logits + Gumbel noise are a draw of two without replacement from softmax(logits).
-        noisy = logits + self.rng.gumbel(size=len(logits))
-        first, second = np.argpartition(-noisy, 1)[:2]
-        self.frequency[slot][[first, second]] += 1
-        return int(first), int(second)
+    def _training(self, progress: float) -> float:
+        """Progress of the supernet's training alone."""
+        return min(1.0, progress / self.train_until)
+
+    # -- looking and keeping ---------------------------------------------------------------------------
 
     def scalars(self) -> dict[str, float]:
-        shares = [np.exp(row - row.max()) / np.exp(row - row.max()).sum() for row in self.alpha]
+        """exploration: share explored in this slice; entropy: mean over layers of softmax(alpha), in nats."""
+        shares = self.rule.shares()
         entropies = [float(-(p * np.log(p + 1e-12)).sum()) for p in shares]
-        explored = self._explored / max(1, self._drawn)
-        self._explored = self._drawn = 0
-        return {"exploration": explored, "entropy": float(np.mean(entropies))}
+        each = {f"entropy_{i + 1}": value for i, value in enumerate(entropies)}
+        return {**self.rule.scalars(), "entropy": float(np.mean(entropies)), **each}
 
     def inspect(self) -> Inspection:
-        tables = {"alpha": [row.tolist() for row in self.alpha], "frequency": [row.tolist() for row in self.frequency]}
-        return Inspection("two options per layer and batch", tables)
+        tables = {"alpha": [row.tolist() for row in self.rule.alphas()],
+                  "frequency": [row.tolist() for row in self.rule.frequency]}  # fmt: skip
+        if self._finals is not None:
+            return Inspection(f"shortlist: {self._finals.inspect().message}", tables)
+        return Inspection(self.rule.words(), tables)
 
     def state(self) -> dict[str, Any]:
-        return {**super().state(), "alpha": [row.tolist() for row in self.alpha],
-                "velocity": [row.tolist() for row in self.velocity],
-                "frequency": [row.tolist() for row in self.frequency],
-                "drawn": [self._explored, self._drawn]}  # fmt: skip
+        finals = None
+        if self._finals is not None:
+            finals = {"first": list(self._finals.settings.first), "state": self._finals.state()}
+        return {**super().state(), "rule": self.rule.state(), "finals": finals}
 
     def load(self, state: Mapping[str, Any]) -> None:
         super().load(state)
-        self.alpha = [np.array(row) for row in state["alpha"]]
-        self.velocity = [np.array(row) for row in state["velocity"]]
-        self.frequency = [np.array(row) for row in state["frequency"]]
-        self._explored, self._drawn = state["drawn"]
+        self.rule.load(state["rule"])
+        self._finals = None
+        if state["finals"] is not None:
+            self._finals = self._final_round(tuple(state["finals"]["first"]))
+            self._finals.load(state["finals"]["state"])
+
+
+def prior_alphas(space: Space, settings: NasibSettings) -> list[Floats]:
+    """Start values of alpha per layer from `prior` and `prior_from`; raises UsageError for an unknown option."""
+    alphas = [np.zeros(len(decision.options)) for decision in space.decisions]
+    for word in settings.prior:
+        option, _, weight = word.partition("=")
+        for decision, alpha in zip(space.decisions, alphas, strict=True):
+            if option not in decision.options:
+                raise UsageError(f"method.prior names {option!r}, which is no option of {decision.name!r}.")
+            try:
+                alpha[decision.options.index(option)] += float(weight or 1.0)
+            except ValueError as error:
+                raise UsageError(f"method.prior takes OPTION=NUMBER, but got {word!r}.") from error
+    for notation in settings.prior_from:
+        for alpha, choice in zip(alphas, space.parse(notation), strict=True):
+            alpha[choice] += 1.0
+    if settings.prior_from:
+        # Counts become log-odds with one pseudo-count for every option.
+        alphas = [np.log1p(alpha) if alpha.min() >= 0 else alpha for alpha in alphas]
+    return alphas

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from chronas.errors import NothingEvaluatedError
@@ -15,10 +16,12 @@ class ScoreBook:
         self._scores: dict[Choices, tuple[float, float]] = {}
 
     def tell(self, outcome: Outcome) -> None:
-        """Keep the score of a finished evaluation; failures and other work are passed over."""
+        """Keep the score of a finished evaluation; others, failures and NaN are passed over."""
         if isinstance(outcome.work, Evaluate) and outcome.error is None:
-            loss = outcome.metrics.get("val_loss", float("inf"))
-            self._scores[outcome.work.choices] = (outcome.metrics["val_accuracy"], -loss)
+            accuracy = outcome.metrics.get("val_accuracy", math.nan)
+            loss = outcome.metrics.get("val_loss", math.inf)
+            if math.isfinite(accuracy):
+                self._scores[outcome.work.choices] = (accuracy, -math.inf if math.isnan(loss) else -loss)
 
     def best(self) -> Choices:
         """The architecture with the best score; raises NothingEvaluatedError."""

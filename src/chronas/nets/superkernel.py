@@ -78,7 +78,7 @@ class SuperkernelSupernet(nn.Module):
 
     def option_modules(self, slot: int, option: int) -> nn.Module:
         """The module that holds the weights of one option."""
-        return self.slots[slot].ops[option]  # type: ignore[union-attr, index, return-value]
+        return self.slots[slot].ops[option]  # type: ignore[index, return-value]
 
 
 class SuperkernelNetwork(nn.Module):

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Training: the visible loops, recipes, schedules, short evaluation and judging."""

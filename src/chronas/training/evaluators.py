@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from chronas import nets
 from chronas.architecture import Architecture
-from chronas.budget import Ledger
+from chronas.budget import Budget, Ledger
 from chronas.data.images import ImageData
 from chronas.errors import TrainingError
 from chronas.seeding import derive
@@ -18,36 +20,109 @@ from chronas.training.supernet import Slice, SupernetTrainer
 from chronas.work import Evaluate
 
 
+EPOCHS_AN_EVALUATION = 8
+"""A budget in evaluations names no length; each is then worth so many epochs."""
+
+
+@dataclass(frozen=True)
+class _CutOff:
+    """A short training that a pause cut off, or that has just begun."""
+
+    work: Evaluate
+    part: Ledger
+    trainer: NetworkTrainer
+
+
 class ShortTraining:
     """Fidelity "train": from scratch under a complete schedule, within a share of the budget."""
 
     def __init__(self, space: Space, data: ImageData, recipe: Recipe, hardware: Hardware, seed: int) -> None:
         self.space, self.data, self.recipe, self.hardware, self.seed = space, data, recipe, hardware, seed
         self._judging = 0.0
+        self._cut_off: _CutOff | None = None
+        self._waiting: Mapping[str, Any] | None = None
+        self._notes: list[str] = []
 
-    def evaluate(self, work: Evaluate, ledger: Ledger) -> dict[str, float]:
-        """`val_accuracy`, `val_loss`, `train_loss`, `epochs`. Raises TrainingError."""
-        task = self.data.task
+    def evaluate(
+        self, work: Evaluate, ledger: Ledger, pause: Callable[[], bool] = lambda: False
+    ) -> dict[str, float] | None:
+        """`val_accuracy`, `val_loss`, `train_loss`, `epochs`; None when `pause` cut it off. Raises TrainingError."""
+        begun = self._begun(work, ledger)
+        # Forgotten first: an evaluation that fails must not be gone on with.
+        self._cut_off = self._waiting = None
+        metrics = self._train(begun, pause)
+        if metrics is None:
+            self._cut_off = begun
+            return None
+        return self._judge(begun, metrics, ledger)
+
+    def _begun(self, work: Evaluate, ledger: Ledger) -> _CutOff:
+        """The training that was cut off, else a new one."""
+        if self._cut_off is not None and self._cut_off.work == work:
+            return self._cut_off
         part = ledger.part(work.fidelity.share)
+        if part.budget.unit == "evaluations":
+            part = Ledger(Budget(part.budget.amount * EPOCHS_AN_EVALUATION, "epochs"), clock=ledger.clock)
         if part.budget.unit == "seconds":
             part.reserve = min(self._judging, 0.5 * part.budget.amount)
-        net = seeded_network(lambda: nets.build(Architecture(self.space, work.choices), task),
+        net = seeded_network(lambda: nets.build(Architecture(self.space, work.choices), self.data.task),
                              self.seed, "short", *work.choices)  # fmt: skip
         trainer = NetworkTrainer(net, self.data, self.recipe, self.hardware, derive(self.seed, "short"),
                                  looks=Looks(times=0))  # fmt: skip
+        saved = self._waiting
+        if saved is not None:
+            amount, started = saved["amount"], ledger.clock() - saved["seconds"]
+            part = Ledger(Budget(amount, part.budget.unit), clock=ledger.clock, started=started, reserve=saved["reserve"])
+            part.restore(saved["part"])
+            trainer.load(saved["trainer"])
+        return _CutOff(work, part, trainer)
+
+    def _train(self, begun: _CutOff, pause: Callable[[], bool]) -> dict[str, float] | None:
+        part, trainer = begun.part, begun.trainer
         metrics: dict[str, float] = {}
-        while not part.exhausted:
+        # One that was cut off has metrics only after another step, though the snapshot took its last seconds.
+        while not part.exhausted or (trainer.steps and not metrics):
             if metrics and part.budget.unit == "seconds" and part.left < metrics["step_seconds"]:
                 break
-            metrics = trainer.advance(part)
+            advanced = trainer.advance(part, pause)
+            self._notes += trainer.notes()
+            if advanced is None:
+                return None
+            metrics = advanced
         if not metrics:
             raise TrainingError("There was no time for a single step.")
+        return metrics
+
+    def _judge(self, begun: _CutOff, metrics: dict[str, float], ledger: Ledger) -> dict[str, float]:
+        part, trainer = begun.part, begun.trainer
         began = part.clock()
         found = trainer.validate()
         self._judging = part.clock() - began
         ledger.charge(steps=part.counts["steps"], epochs=part.counts["epochs"])
         return {**found, "train_loss": metrics["train_loss"], "epochs": metrics["epoch"],
                 "images_per_second": metrics["images_per_second"]}  # fmt: skip
+
+    def drop(self) -> None:
+        """Forget a training that was cut off."""
+        self._cut_off = self._waiting = None
+
+    def notes(self) -> list[str]:
+        """What people should know, each message handed out once."""
+        notes, self._notes = self._notes, []
+        return notes
+
+    def state(self) -> dict[str, Any]:
+        """The training that is cut off, if one is."""
+        begun = self._cut_off
+        if begun is None:
+            return {"begun": self._waiting}
+        part = begun.part
+        return {"begun": {"amount": part.budget.amount, "reserve": part.reserve, "seconds": part.seconds,
+                          "part": part.state(), "trainer": begun.trainer.state()}}  # fmt: skip
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Restore `state()`. The driver asks for the same work next."""
+        self._cut_off, self._waiting = None, state["begun"]
 
 
 class SharedWeights:
@@ -56,11 +131,26 @@ class SharedWeights:
     def __init__(self, trainer: SupernetTrainer) -> None:
         self.trainer = trainer
 
-    def evaluate(self, work: Evaluate, ledger: Ledger) -> dict[str, float]:
-        """`val_accuracy` and `val_loss`."""
+    def evaluate(
+        self, work: Evaluate, ledger: Ledger, pause: Callable[[], bool] = lambda: False
+    ) -> dict[str, float] | None:
+        """`val_accuracy` and `val_loss`; short enough never to be cut off."""
         found = self.trainer.evaluate(work.choices)
         ledger.charge(epochs=self.trainer.evaluation_epochs)
         return found
+
+    def drop(self) -> None:
+        """Nothing is ever cut off."""
+
+    def notes(self) -> list[str]:
+        """The trainer's are told where it advances."""
+        return []
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Nothing to restore: the weights belong to the trainer."""
 
 
 class SupernetSlices:
@@ -69,11 +159,14 @@ class SupernetSlices:
     def __init__(self, trainer: SupernetTrainer, limit: Slice) -> None:
         self.trainer, self.limit = trainer, limit
 
-    def advance(self, ledger: Ledger) -> dict[str, float]:
-        return self.trainer.advance(ledger, self.limit)
+    def advance(self, ledger: Ledger, pause: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
+        return self.trainer.advance(ledger, self.limit, pause)
+
+    def notes(self) -> list[str]:
+        return self.trainer.notes()
 
     def state(self) -> dict[str, Any]:
         return self.trainer.state()
 
-    def load(self, state: Any) -> None:
+    def load(self, state: Mapping[str, Any]) -> None:
         self.trainer.load(state)

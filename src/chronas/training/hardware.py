@@ -56,6 +56,6 @@ class Hardware:
 
 def _native_bfloat16(kind: str) -> bool:
     if kind == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return bool(supported and supported())

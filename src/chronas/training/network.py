@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -16,13 +15,12 @@ from chronas.budget import Ledger
 from chronas.data.augment import Augment, default_augment
 from chronas.data.batches import Batches
 from chronas.data.images import ImageData
-from chronas.errors import TrainingError
 from chronas.seeding import torch_scope
 from chronas.training.hardware import Hardware
 from chronas.training.judge import judge
 from chronas.training.optim import SparseSGD, clip_gradients
 from chronas.training.recipes import Recipe
-from chronas.training.steps import MicroBatches, Sums, forward_backward
+from chronas.training.steps import MicroBatches, SliceSoFar, Sums, forward_backward, require_finite
 
 
 @dataclass(frozen=True)
@@ -68,36 +66,52 @@ class NetworkTrainer:
         self.steps, self.looked, self.lr_scale = 0, 0, 1.0
         self.look_seconds = 0.0
         self.best: dict[str, Any] | None = None
+        self._slice: SliceSoFar | None = None
         for module in net.modules():
             if isinstance(module, nn.Dropout) and recipe.dropout:
                 module.p = recipe.dropout
 
-    def advance(self, ledger: Ledger) -> dict[str, float]:
-        """Train for one slice; the last one of the budget ends on time. Raises TrainingError on a loss not finite."""
+    def advance(self, ledger: Ledger, pause: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
+        """Train for one slice; the last one of the budget ends on time.
+
+        None when `pause`, asked after every step, cut the slice off; the next call goes on with it. Raises
+        TrainingError when the loss or the weights are no longer finite.
+        """
         self.net.train()
-        began, first, sums, slowest = time.monotonic(), self.steps, Sums(), 0.0
-        while True:
+        so_far = self._slice = self._slice or SliceSoFar()
+        began = time.monotonic() - so_far.seconds
+        paused = False
+        while not paused:
             started = time.monotonic()
-            self._step(ledger.progress, sums)
+            self._step(ledger.progress, so_far.train)
             ledger.charge(steps=1, epochs=1 / len(self.train))
+            so_far.steps += 1
             now = time.monotonic()
-            slowest = max(now - started, 0.9 * slowest)
-            if self.steps - first >= self.slice_steps or now - began >= self.slice_seconds or ledger.exhausted:
+            so_far.step_took(now - started)
+            if so_far.steps >= self.slice_steps or now - began >= self.slice_seconds or ledger.exhausted:
                 break
-            if ledger.budget.unit == "seconds" and ledger.left < slowest:
+            if ledger.budget.unit == "seconds" and ledger.left < so_far.slowest:
                 break
-        metrics = sums.read("train")
-        if not math.isfinite(metrics["train_loss"]):
-            raise TrainingError(
-                f"The training loss is {metrics['train_loss']} after {self.steps} steps at a learning rate of "
-                f"{self._rate(ledger.progress):.3g}."
-            )
-        metrics["images_per_second"] = sums.images / (time.monotonic() - began)
+            paused = pause()
+        so_far.seconds = time.monotonic() - began
+        metrics = so_far.metrics()
+        require_finite(self.net, metrics, "network", self.steps, self._rate(ledger.progress))
+        if paused:
+            return None
+        self._slice = None
+        return self._report(metrics, so_far, ledger)
+
+    def _report(self, metrics: dict[str, float], so_far: SliceSoFar, ledger: Ledger) -> dict[str, float]:
+        metrics["images_per_second"] = so_far.train.images / so_far.seconds
         metrics |= self._look(ledger)
         metrics["lr"] = self._rate(ledger.progress)
         metrics["epoch"] = self.steps / len(self.train)
-        metrics["step_seconds"] = slowest
+        metrics["step_seconds"] = so_far.slowest
         return metrics
+
+    def notes(self) -> list[str]:
+        """What people should know, each message handed out once."""
+        return self.micro.drain()
 
     def _rate(self, progress: float) -> float:
         return self.recipe.rate(progress) * self.scale * self.lr_scale
@@ -153,13 +167,16 @@ class NetworkTrainer:
     def state(self) -> dict[str, Any]:
         return {"net": dict(self.net.state_dict()), "optimiser": self.optimiser.state(self.net), "steps": self.steps,
                 "looked": self.looked, "look_seconds": self.look_seconds, "best": self.best,
-                "parts": self.micro.parts, "lr_scale": self.lr_scale}  # fmt: skip
+                "parts": self.micro.parts, "lr_scale": self.lr_scale,
+                "slice": None if self._slice is None else self._slice.state()}  # fmt: skip
 
     def load(self, state: Mapping[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
         self.optimiser.load(self.net, state["optimiser"])
         self.steps, self.looked, self.look_seconds = state["steps"], state["looked"], state["look_seconds"]
         self.best, self.micro.parts, self.lr_scale = state["best"], state["parts"], state["lr_scale"]
+        so_far = state["slice"]
+        self._slice = None if so_far is None else SliceSoFar.restored(so_far, self.hardware.device)
 
 
 def plan(data: ImageData, recipe: Recipe) -> Augment:

@@ -34,7 +34,7 @@ class SparseSGD:
     @torch.no_grad()
     def step(self, parameters: Sequence[nn.Parameter], lr: float) -> None:
         """Update `parameters` (those of this step) from their gradients, then drop the gradients."""
-        used = [p for p in parameters if p.grad is not None]
+        used: list[Tensor] = [p for p in parameters if p.grad is not None]
         if not used:
             return
         grads = [p.grad for p in used if p.grad is not None]
@@ -53,7 +53,7 @@ class SparseSGD:
         for p in used:
             p.grad = None
 
-    def _velocity_of(self, parameter: nn.Parameter) -> Tensor:
+    def _velocity_of(self, parameter: Tensor) -> Tensor:
         if parameter not in self._velocity:
             self._velocity[parameter] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
         return self._velocity[parameter]
@@ -79,7 +79,7 @@ def clip_gradients(parameters: Sequence[nn.Parameter], limit: float) -> Tensor |
     grads = [p.grad for p in parameters if p.grad is not None]
     if not limit or not grads:
         return None
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(list(torch._foreach_norm(grads))))
     factor = (limit / (norm + 1e-6)).clamp(max=1.0)
     torch._foreach_mul_(grads, factor)
     return norm

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +16,14 @@ from chronas.budget import Ledger
 from chronas.data.batches import Batches
 from chronas.data.images import ImageData
 from chronas.data.augment import Augment
-from chronas.errors import TrainingError, UsageError
+from chronas.errors import UsageError
 from chronas.methods.oneshot import OneShotMethod
 from chronas.nets.mix import Mix, one_hot
 from chronas.seeding import torch_scope
 from chronas.training.hardware import Hardware
 from chronas.training.optim import SparseSGD, clip_gradients
 from chronas.training.schedules import cosine
-from chronas.training.steps import MicroBatches, Sums, forward_backward
+from chronas.training.steps import MicroBatches, SliceSoFar, Sums, forward_backward, out_of_memory, require_finite
 from chronas.work import Choices
 
 
@@ -79,6 +79,8 @@ class SupernetTrainer:
         self.turns = method.alternation(len(self.train), len(self.held_out))
         self.optimiser = SparseSGD(momentum=settings.momentum, weight_decay=settings.weight_decay)
         self.micro = MicroBatches()
+        self.held_micro = MicroBatches()
+        self._slice: SliceSoFar | None = None
         self.index = self.steps = self.held_out_steps = 0
         self.lr_scale = 1.0
         self._option_parameters: dict[tuple[int, int], list[nn.Parameter]] = {}
@@ -90,40 +92,50 @@ class SupernetTrainer:
         """Weight steps in one pass over the training images."""
         return len(self.train)
 
-    def advance(self, ledger: Ledger, limit: Slice) -> dict[str, float]:
+    def advance(
+        self, ledger: Ledger, limit: Slice, pause: Callable[[], bool] = lambda: False
+    ) -> dict[str, float] | None:
         """Train until the slice or the budget ends; the ledger is charged and looked at after every step.
 
-        Raises TrainingError when the loss is no longer finite.
+        None when `pause`, asked after every step, cut the slice off; the next call goes on with it. Raises
+        TrainingError when the loss or the weights are no longer finite.
         """
         self.net.train()
-        began, first, train, held_out, step_seconds = time.monotonic(), self.steps, Sums(), Sums(), 0.0
-        while True:
+        so_far = self._slice = self._slice or SliceSoFar()
+        began = time.monotonic() - so_far.seconds
+        paused = False
+        while not paused:
             started = time.monotonic()
-            if self.turns.turn(self.index) == "weights":
-                self._weight_step(ledger.progress, train)
-                ledger.charge(steps=1, epochs=1 / self.epoch_steps)
-            else:
-                self._architecture_step(ledger.progress, held_out)
-            self.index += 1
+            self._step(ledger, so_far)
             now = time.monotonic()
-            step_seconds = max(now - started, 0.9 * step_seconds)
-            ended = self.steps - first >= limit.steps or now - began >= limit.seconds
-            if ended or ledger.exhausted or (ledger.budget.unit == "seconds" and ledger.left < step_seconds):
+            so_far.step_took(now - started)
+            if so_far.steps >= limit.steps or now - began >= limit.seconds or ledger.exhausted:
                 break
-        metrics = {**train.read("train"), **held_out.read("val")}
-        self._check(metrics)
-        seconds = time.monotonic() - began
-        images = train.images + held_out.images
-        return {**metrics, **self.method.scalars(), "images_per_second": images / seconds, "step_seconds": step_seconds,
-                "lr": self._lr(ledger.progress)}  # fmt: skip
+            if ledger.budget.unit == "seconds" and ledger.left < so_far.slowest:
+                break
+            paused = pause()
+        so_far.seconds = time.monotonic() - began
+        metrics = so_far.metrics()
+        require_finite(self.net, metrics, "supernet", self.steps, self._lr(ledger.progress))
+        if paused:
+            return None
+        self._slice = None
+        images = so_far.train.images + so_far.held_out.images
+        return {**metrics, **self.method.scalars(), "images_per_second": images / so_far.seconds,
+                "step_seconds": so_far.slowest, "lr": self._lr(ledger.progress)}  # fmt: skip
 
-    def _check(self, metrics: Mapping[str, float]) -> None:
-        bad = [name for name, value in metrics.items() if not math.isfinite(value)]
-        if bad:
-            raise TrainingError(
-                f"The {bad[0].replace('_', ' ')} of the supernet is {metrics[bad[0]]} after {self.steps} weight steps at "
-                f"a learning rate of {self.settings.lr * self.lr_scale:g}."
-            )
+    def _step(self, ledger: Ledger, so_far: SliceSoFar) -> None:
+        if self.turns.turn(self.index) == "weights":
+            self._weight_step(ledger.progress, so_far.train)
+            ledger.charge(steps=1, epochs=1 / self.epoch_steps)
+            so_far.steps += 1
+        else:
+            self._architecture_step(ledger.progress, so_far.held_out)
+        self.index += 1
+
+    def notes(self) -> list[str]:
+        """What people should know, each message handed out once."""
+        return [*self.micro.drain(), *self.held_micro.drain()]
 
     def _lr(self, progress: float) -> float:
         until = self.method.train_until
@@ -142,13 +154,26 @@ class SupernetTrainer:
 
     def _architecture_step(self, progress: float, sums: Sums) -> None:
         images, labels = self.held_out.batch(self.held_out_steps)
+        while True:
+            # The update wants one loss, so where memory is short it is that of a part of the batch.
+            part = slice(self.held_micro.size(len(labels)))
+            try:
+                logits, loss = self._learn_architecture(images[part], labels[part], progress)
+                break
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                self.held_micro.halve(len(labels))
+        sums.add(loss, logits, labels[part])
+        self.held_out_steps += 1
+
+    def _learn_architecture(self, images: Tensor, labels: Tensor, progress: float) -> tuple[Tensor, Tensor]:
         mix = self.method.architecture_mix(progress)
         with self.hardware.autocast():
             logits = self.net(images, mix)
             loss = F.cross_entropy(logits, labels)
         self.method.architecture_update(loss, mix, progress)
-        sums.add(loss, logits, labels)
-        self.held_out_steps += 1
+        return logits, loss
 
     def _active(self, mix: Mix) -> list[nn.Parameter]:
         active = list(self._shared)
@@ -186,7 +211,9 @@ class SupernetTrainer:
             "steps": self.steps,
             "held_out_steps": self.held_out_steps,
             "parts": self.micro.parts,
+            "held_parts": self.held_micro.parts,
             "lr_scale": self.lr_scale,
+            "slice": None if self._slice is None else self._slice.state(),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -194,4 +221,6 @@ class SupernetTrainer:
         self.net.load_state_dict(state["net"])
         self.optimiser.load(self.net, state["optimiser"])
         self.index, self.steps, self.held_out_steps = state["index"], state["steps"], state["held_out_steps"]
-        self.micro.parts, self.lr_scale = state["parts"], state["lr_scale"]
+        self.micro.parts, self.held_micro.parts = state["parts"], state["held_parts"]
+        self.lr_scale, so_far = state["lr_scale"], state["slice"]
+        self._slice = None if so_far is None else SliceSoFar.restored(so_far, self.hardware.device)

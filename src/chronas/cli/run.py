@@ -1,0 +1,96 @@
+"""Carries out a run for the user: shows it while it works, closes with its table, says how to go on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chronas.cli.words import Namespace
+from chronas.execution.interrupt import StopFlag
+from chronas.reports.live import LivePanel, PlainLines, Quiet
+from chronas.reports.summary import summary_lines
+from chronas.reports.units import short
+from chronas.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from chronas.api import RunResult
+    from chronas.driver import Listener
+
+Call = Callable[["list[Listener]"], "RunResult"]
+
+
+def conduct(call: Call, out: Path, shown: Namespace, title: str) -> int:
+    """Do `call` with listeners that show it, print the closing table, and return the exit code."""
+    listeners: list[Listener] = []
+    events = _events(out, shown)
+    if events is not None:
+        listeners.append(events.listener)
+    with _view(out, shown, title) as view:
+        try:
+            result = call([view.listener, *listeners])
+        finally:
+            if events is not None:
+                events.close()
+    with contextlib.suppress(BrokenPipeError):  # the run is done, whether or not someone reads this
+        print("\n".join(closing(result, out)), flush=True)
+    return result.exit_code
+
+
+def closing(result: RunResult, out: Path) -> list[str]:
+    """What is said at the end of a run."""
+    name = shlex.quote(str(out))
+    lines = ["", *summary_lines(result.result, out)]
+    search = result.result.get("search")
+    if result.interrupted:
+        best = RunFolder.open(out).read_best()
+        if best is not None and search is None:
+            lines.append(f"{'Best so far':12}  {best['notation']}")
+        return [*lines, "", f"Stopped on request; nothing is lost. Go on with: chronas resume {name}"]
+    networks = [entry["name"] for entry in result.result["networks"]]
+    if isinstance(search, Mapping) and "found" not in networks:
+        cost = f"{short(search['params'])} parameters, {short(search['madds'])} multiply-adds per image"
+        data = _data_word(result.result)
+        lines += [f"{'Cost':12}  {cost}", f"{'Next':12}  chronas train {name} {data} --budget 10m"]
+    elif "found" in networks:
+        lines.append(
+            f"{'Next':12}  chronas predict {name} IMAGE...   or   chronas export {name} --format onnx"
+        )
+    return lines
+
+
+def _data_word(result: Mapping[str, Any]) -> str:
+    source = str(result["data"]["source"])
+    return "DATA" if source.startswith("<") else shlex.quote(source)
+
+
+def _events(out: Path, shown: Namespace) -> Any:
+    if not getattr(shown, "tensorboard", False):
+        return None
+    from chronas.reports.events import EventsListener
+
+    return EventsListener(out / "events")
+
+
+def _view(out: Path, shown: Namespace, title: str) -> LivePanel | PlainLines:
+    if getattr(shown, "quiet", False):
+        return Quiet(out, title)
+    if getattr(shown, "plain", False) or not draws_panels():
+        return PlainLines(out, title)
+    return LivePanel(out, title, stopping=stop_requested)
+
+
+def draws_panels() -> bool:
+    """Whether stdout is a terminal that wants more than plain lines."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def stop_requested() -> bool:
+    """Whether the run that works in this process has been asked to stop."""
+    flag = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+    return isinstance(flag, StopFlag) and flag.requested

@@ -1,0 +1,182 @@
+"""Wrong words: the exit code, the rule and what to do, without a traceback."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from cli_support import TINY, Chronas
+
+from chronas import api
+from chronas.cli.words import Parser
+from chronas.errors import UsageError
+from chronas.execution.interrupt import Interrupted
+
+RUN = ("fit", "digits", "--budget", "1 epochs")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("fitt",), "Did you mean 'fit'"),
+        (("fit", "digits", "--buget", "3s"), "Did you mean --budget?"),
+        (("fit", "--buget=3s", "digits"), "Did you mean --budget?"),
+        (("fit",), "needs DATA"),
+        (("fit", "digits"), "needs --budget"),
+        (("train",), "needs a run or an architecture"),
+        (("fit", "digits", "--budget", "30"), "no unit"),
+        (("fit", "digits", "--budget", "30 parsecs"), "parsecs"),
+        (("fit", "digits", "--budget"), "--budget: expected one argument"),
+        (("fit", "digits", "more", "--budget", "3s"), "no use for 'more'"),
+        ((*RUN, "--method", "nasb"), "Did you mean 'nasib'"),
+        ((*RUN, "--space", "superkernal"), "Did you mean 'superkernel'"),
+        ((*RUN, "--recipe", "fats"), "Did you mean 'fast'"),
+        ((*RUN, "--baseline", "plane"), "Did you mean 'plain'"),
+        ((*RUN, "--seed", "x"), "--seed: takes a whole number, but got 'x'"),
+        ((*RUN, "--set", "k=1"), "GROUP.NAME=VALUE"),
+        ((*RUN, "--set", "metod.k=1"), "Did you mean 'method'"),
+        ((*RUN, "--config", "absent.yaml"), "absent.yaml cannot be read"),
+        (("list", "method"), "Did you mean 'methods'"),
+        (("list", "methods", "nasb"), "Did you mean 'nasib'"),
+        (("list", "data", "x"), "takes no name"),
+        (("predict", "a"), "missing: IMAGE"),
+        (("export", "a"), "missing: --format"),
+        (("export", "a", "--format", "onx"), "Did you mean 'onnx'"),
+        (("resume",), "missing: RUN"),
+    ],
+)  # fmt: skip
+def test_usage_errors_exit_with_2(chronas: Chronas, words: tuple[str, ...], told: str) -> None:
+    ended = chronas(*words)
+    assert ended.code == 2
+    assert ended.err.startswith("chronas: ")
+    assert told in ended.err
+    assert ended.out == ""
+
+
+def test_what_is_not_there_exits_with_1(chronas: Chronas, tmp_path: Path) -> None:
+    for words in (
+        ("fit", tmp_path / "absent", "--budget", "3s", "--out", tmp_path / "r"),
+        ("resume", tmp_path / "absent"),
+        ("show", tmp_path / "absent"),
+        ("report", tmp_path / "absent"),
+        ("predict", tmp_path / "absent", "x.png"),
+        ("train", tmp_path / "absent", "digits", "--budget", "3s"),
+    ):
+        ended = chronas(*words)
+        assert ended.code == 1
+        assert str(tmp_path / "absent") in ended.err
+    assert not (tmp_path / "r").exists()
+
+
+def test_an_existing_run_is_not_overwritten(chronas: Chronas, tiny_run: Path) -> None:
+    before = {file: file.stat().st_mtime_ns for file in tiny_run.iterdir() if file.name != "lock"}
+    ended = chronas("fit", "digits", "--budget", "1 epochs", "--out", tiny_run, *TINY)
+    assert ended.code == 2
+    assert f"chronas resume {tiny_run}" in ended.err
+    assert {file: file.stat().st_mtime_ns for file in tiny_run.iterdir() if file.name != "lock"} == before
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("budgte: 3s", "Did you mean 'budget'"),
+        ("metods: nasib", "Did you mean 'method'"),
+        ("settings: {metod: {k: 1}}", "Did you mean 'method'"),
+        ("settings: [1]", "groups of values"),
+        ("rival: perhaps", "true or false"),
+        ("seed: [1, 2]", "one word or number"),
+        ("seed: soon", "takes a whole number"),
+        ("budget: 30", "no unit"),
+        ("- budget", "must hold words and values"),
+        ("budget: [3s", "is not YAML"),
+    ],
+)
+def test_config_files_are_checked(chronas: Chronas, tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+    budget = () if "budget" in text else ("--budget", "1 epochs")
+    ended = chronas("fit", "digits", *budget, "--config", file)
+    assert ended.code == 2
+    assert told in ended.err
+
+
+def test_a_bug_leaves_its_traceback_in_the_run(
+    chronas: Chronas, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*words: object, **more: object) -> api.RunResult:
+        raise RuntimeError("wires crossed")
+
+    monkeypatch.setattr(api, "resume", broken)
+    ended = chronas("resume", tiny_run)
+    assert ended.code == 1
+    assert "bug" in ended.err
+    assert "RuntimeError: wires crossed" in ended.err
+    assert "Traceback" in (tiny_run / "crash.txt").read_text()
+    (tiny_run / "crash.txt").unlink()
+
+
+def test_debug_shows_the_traceback(
+    tiny_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*words: object, **more: object) -> api.RunResult:
+        raise RuntimeError("wires crossed")
+
+    from chronas.cli import main
+
+    monkeypatch.setattr(api, "resume", broken)
+    monkeypatch.setenv("CHRONAS_DEBUG", "1")
+    with pytest.raises(SystemExit):
+        main(["resume", str(tiny_run)])
+    assert "Traceback" in capsys.readouterr().err
+    assert not (tiny_run / "crash.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("stopped", "code"), [(Interrupted(2), 130), (Interrupted(15), 143), (KeyboardInterrupt(), 130)]
+)
+def test_a_second_signal_stops_at_once(
+    chronas: Chronas, tiny_run: Path, monkeypatch: pytest.MonkeyPatch, stopped: BaseException, code: int
+) -> None:
+    def interrupted(*words: object, **more: object) -> api.RunResult:
+        raise stopped
+
+    monkeypatch.setattr(api, "resume", interrupted)
+    ended = chronas("resume", tiny_run)
+    assert ended.code == code
+    assert f"chronas resume {tiny_run}" in ended.err
+
+
+def test_a_missing_extra_names_the_command(
+    chronas: Chronas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    ended = chronas("fit", "digits", "--budget", "1 epochs", "--out", tmp_path / "r", "--tensorboard", *TINY)
+    assert ended.code == 1
+    assert "pip install 'chronas[tensorboard]'" in ended.err
+
+
+def test_words_that_are_not_given_are_absent() -> None:
+    parser = Parser("x", "")
+    parser.option("--a")
+    assert vars(parser.read([])) == {}
+    with pytest.raises(UsageError, match="no option --b"):
+        parser.read(["--b", "1"])
+
+
+def test_messages_wrap_on_narrow_terminals(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import sys
+
+    from chronas.cli import main
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_: os.terminal_size((40, 24)))
+    with pytest.raises(SystemExit):
+        main(["fit", "digits", "--budget", "1 epochs", "--method", "nasb"])
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > 1
+    assert max(map(len, lines)) < 40
