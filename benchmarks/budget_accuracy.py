@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import CIFAR10, Record, chronas, journal, parser, run_process, table, until_out_of_time
+from common import CIFAR10, Record, chronas, journal, parser, run_process, table, tiny_data, until_out_of_time
 
 BUSY = 2
 """Processes that load the machine."""
@@ -80,6 +80,8 @@ def _measure(record: Record, words: argparse.Namespace, case: Case, load: str, n
     folder = _fresh(record.folder(f"{load}-{number}"))
     budget = "0.3 epochs" if words.small else f"{case.seconds}s"
     data = [case.data] if case.data == "digits" else [words.data, "--limit", str(words.limit)]
+    if words.small:
+        data = [tiny_data(record)]
     call = chronas(case.verb, *data, "--budget", budget, "--out", folder, "--quiet", "--seed", str(number))
     if words.small:
         call += ["--set", "space.layers=2", "--set", "space.width=4", "--set", "space.m=3"]
@@ -140,8 +142,7 @@ def _tables(record: Record) -> tuple[list[str], dict[str, Any]]:
                 "earliest": round(min(gaps), 3),
             }
     lines = [
-        f"{load}: {a['on time']} of {a['runs']} on time; {a['earliest']:+.2f} to {a['latest']:+.2f} s "
-        "from the budget."
+        f"{load}: {a['on time']} of {a['runs']} on time; {a['earliest']:+.2f} to {a['latest']:+.2f} s from the budget."
         for load, a in aims.items()
     ]
     rule = (

@@ -69,9 +69,7 @@ class Record:
     _machine: int = field(default=0)
 
     @classmethod
-    def open(
-        cls, words: argparse.Namespace, setting: Mapping[str, Any], argv: Sequence[str] | None
-    ) -> Record:
+    def open(cls, words: argparse.Namespace, setting: Mapping[str, Any], argv: Sequence[str] | None) -> Record:
         """Start or go on with the result file of `words`. Raises SystemExit for one of another setting."""
         if words.threads is not None:
             import torch
@@ -138,9 +136,7 @@ class Record:
 
     def folder(self, *names: str) -> Path:
         """A place for a run folder of this measurement; `runs` folders are not committed."""
-        return self.path.parent.joinpath(
-            "runs", self.path.stem, *(re.sub(r"[^\w.=-]+", "-", n) for n in names)
-        )
+        return self.path.parent.joinpath("runs", self.path.stem, *(re.sub(r"[^\w.=-]+", "-", n) for n in names))
 
     def write(self) -> None:
         """Replace the file by what is known now."""
@@ -149,9 +145,7 @@ class Record:
         fresh.write_text(json.dumps(self.content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         os.replace(fresh, self.path)
 
-    def close(
-        self, title: str, blocks: Sequence[str], finished: bool, aims: Mapping[str, Any] | None = None
-    ) -> None:
+    def close(self, title: str, blocks: Sequence[str], finished: bool, aims: Mapping[str, Any] | None = None) -> None:
         """Write the file, and its table for people as NAME.md."""
         self.content["finished"] = finished
         if aims is not None:
@@ -286,6 +280,19 @@ def verdict(value: float, limit: float) -> str:
     return "holds" if value <= limit else "missed"
 
 
+def tiny_data(record: Record) -> str:
+    """A data set of noise that loads in no time, for --small."""
+    import numpy as np
+
+    from chronas.seeding import stream
+
+    path = record.folder("tiny.npz")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = stream(0, "benchmark", "tiny").integers(256, size=(150, 8, 8, 1), dtype=np.uint8)
+    np.savez(path, x_train=images, y_train=np.arange(len(images)) % 3)
+    return str(path)
+
+
 # -- runs of Chronas -----------------------------------------------------------------------------------------
 
 
@@ -302,9 +309,7 @@ def surroundings(threads: int | None) -> dict[str, str]:
 
 def run_output(argv: Sequence[str], record: Record) -> str:
     """The last line that a command prints. Raises RuntimeError with the end of its errors when it fails."""
-    done = subprocess.run(
-        argv, capture_output=True, text=True, env=surroundings(record.threads), cwd=ROOT, check=False
-    )
+    done = subprocess.run(argv, capture_output=True, text=True, env=surroundings(record.threads), cwd=ROOT, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{shlex.join(argv)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     return done.stdout.strip().splitlines()[-1]

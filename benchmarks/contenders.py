@@ -142,9 +142,7 @@ class Trainings:
         self.path, self.setting = path, setting
         self._known: dict[str, dict[str, Any]] = {}
         if path.exists():
-            lines = [
-                json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
-            ]
+            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
             self._known = {_key(line["what"]): line["result"] for line in lines}
 
     def get(self, architecture: Architecture, seed: int) -> dict[str, Any] | None:

@@ -20,9 +20,7 @@ MOST = 150
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    made = parser(
-        "figure5", "NASIB under several budgets in epochs: accuracy, loss and exploration against epochs."
-    )
+    made = parser("figure5", "NASIB under several budgets in epochs: accuracy, loss and exploration against epochs.")
     made.add_argument("--epochs", default="4,8,16,32", help="the budgets")
     made.add_argument("--data", default=str(CIFAR10))
     made.add_argument("--limit", type=int, default=10000, help="training images, validation included")
@@ -40,9 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with until_out_of_time() as finished:
         for seed in seeds:
             for epochs in (float(word) for word in words.epochs.split(",")):
-                record.piece(
-                    f"{epochs:g} epochs seed {seed}", partial(_search, record, words, epochs, seed), seed
-                )
+                record.piece(f"{epochs:g} epochs seed {seed}", partial(_search, record, words, epochs, seed), seed)
     picture = record.path.with_suffix(".svg")
     draw(record, picture)
     blocks = [f"![Accuracy, loss and exploration against epochs]({picture.name})", _table(record)]
@@ -54,9 +50,7 @@ def _search(record: Record, words: argparse.Namespace, epochs: float, seed: int)
     from chronas import api
 
     settings = {"space": {"layers": words.layers, "width": words.width, "m": words.m}}
-    options = api.Options(
-        method="nasib", preset=words.preset, settings=settings, seed=seed, limit=words.limit
-    )
+    options = api.Options(method="nasib", preset=words.preset, settings=settings, seed=seed, limit=words.limit)
     folder = record.folder(f"{epochs:g}-epochs-{seed}")
     start = partial(api.search, words.data, budget=f"{epochs:g} epochs", out=folder, options=options)
     result = conduct(start, folder, record)
@@ -97,15 +91,12 @@ def draw(record: Record, path: Path) -> None:
         Panel("share of explored choices (P1)", _lines(chosen, "exploration"), 120, 0.0, 1.0),
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        figure("NASIB, the same settings under several budgets", "epochs", panels), encoding="utf-8"
-    )
+    path.write_text(figure("NASIB, the same settings under several budgets", "epochs", panels), encoding="utf-8")
 
 
 def _lines(pieces: Sequence[Mapping[str, Any]], name: str) -> tuple[Series, ...]:
     return tuple(
-        Series(f"{piece['epochs']:g} epochs", tuple((x, y) for x, y in piece["curves"][name]))
-        for piece in pieces
+        Series(f"{piece['epochs']:g} epochs", tuple((x, y) for x, y in piece["curves"][name])) for piece in pieces
     )
 
 

@@ -1,4 +1,4 @@
-"""The default space on all of CIFAR-10, on a GPU: search, then train what was found and a random network alike.
+"""The default space on all of CIFAR-10, on a GPU: search, then train the result and a random network.
 
 Each stage is a run that goes on in the next call where it was stopped. Runs without a GPU too, slowly.
 """
@@ -6,7 +6,6 @@ Each stage is a run that goes on in the next call where it was stopped. Runs wit
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 from collections.abc import Sequence
 from functools import partial
@@ -68,8 +67,7 @@ def _stage(record: Record, words: argparse.Namespace, stage: str, seed: int) -> 
         memory = _memory(record, stage, seed)
     found = result["search"] if stage == "search" else result["networks"][0]
     shown = {
-        name: found.get(name)
-        for name in ("notation", "params", "madds", "test_accuracy", "val_accuracy", "recipe")
+        name: found.get(name) for name in ("notation", "params", "madds", "test_accuracy", "val_accuracy", "recipe")
     }
     return {
         **shown,
@@ -121,10 +119,9 @@ def _memory(record: Record, stage: str, seed: int) -> float:
     """Peak memory in MiB over all calls that worked on a stage: of the GPU's tensors, else of the process."""
     import torch
 
-    if torch.cuda.is_available():
-        here = torch.cuda.max_memory_allocated() / 2**20
-    else:
-        here = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    from steps import peak_memory
+
+    here = peak_memory("cuda" if torch.cuda.is_available() else "cpu")
     file: Path = record.folder(f"memory-{stage}-{seed}.txt")
     before = float(file.read_text()) if file.exists() else 0.0
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -135,9 +132,7 @@ def _memory(record: Record, stage: str, seed: int) -> float:
 def _rates(folder: Path) -> list[float]:
     """Images per second of every slice."""
     records = [r for r in journal(folder) if r.get("metrics") and r["kind"] in ("outcome", "epoch")]
-    return [
-        round(r["metrics"]["images_per_second"], 1) for r in records if "images_per_second" in r["metrics"]
-    ]
+    return [round(r["metrics"]["images_per_second"], 1) for r in records if "images_per_second" in r["metrics"]]
 
 
 def _tables(record: Record) -> tuple[list[str], dict[str, Any]]:
@@ -146,7 +141,7 @@ def _tables(record: Record) -> tuple[list[str], dict[str, Any]]:
         rate = statistics.median(piece["rates"]) if piece["rates"] else float("nan")
         tested = piece["test_accuracy"]
         aims[key] = {
-            "images_per_second": round(rate),
+            "images_per_second": round(rate) if piece["rates"] else None,
             "test_accuracy": tested,
             "memory_mib": round(piece["memory_mib"]),
         }
@@ -174,7 +169,7 @@ def _tables(record: Record) -> tuple[list[str], dict[str, Any]]:
     )
     networks = [[key, piece["notation"] or "-"] for key, piece in record.content["pieces"].items()]
     note = (
-        "Images per second: the median over slices, of weight and architecture steps. Memory: most of the GPU's "
+        "Images per second: median over slices, weight and architecture steps. Memory: most of the GPU's "
         "tensors (without a GPU: of the process)."
     )
     return [table(head, rows), note, table(("stage", "architecture"), networks)], aims

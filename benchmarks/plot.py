@@ -70,17 +70,13 @@ def _panel(panel: Panel, x: Scale, top: float, colours: dict[str, str], x_label:
     y = Scale(low, high, bottom, top)
     parts = [f'<text x="12" y="{num(top - 8)}">{escape(panel.y_label)}</text>']
     for value in ticks(low, high, 4):
-        parts.append(
-            f'<line x1="{LEFT}" x2="{num(x.end)}" y1="{num(y(value))}" y2="{num(y(value))}" class="g"/>'
-        )
+        parts.append(f'<line x1="{LEFT}" x2="{num(x.end)}" y1="{num(y(value))}" y2="{num(y(value))}" class="g"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{num(y(value) + 4)}" text-anchor="end">{value:g}</text>')
     for value in ticks(0, x.high, 8):
         parts.append(
             f'<line x1="{num(x(value))}" x2="{num(x(value))}" y1="{num(bottom)}" y2="{num(bottom + 4)}" class="a"/>'
         )
-        parts.append(
-            f'<text x="{num(x(value))}" y="{num(bottom + 17)}" text-anchor="middle">{value:g}</text>'
-        )
+        parts.append(f'<text x="{num(x(value))}" y="{num(bottom + 17)}" text-anchor="middle">{value:g}</text>')
     parts.append(f'<line x1="{LEFT}" x2="{num(x.end)}" y1="{num(bottom)}" y2="{num(bottom)}" class="a"/>')
     for line in panel.lines:
         way = "L".join(f"{num(x(a))} {num(min(max(y(b), top), bottom))}" for a, b in line.points)
@@ -88,7 +84,5 @@ def _panel(panel: Panel, x: Scale, top: float, colours: dict[str, str], x_label:
             parts.append(f'<path d="M{way}" class="l" stroke="{colours[line.name]}"/>')
     if x_label:
         middle = num((x.start + x.end) / 2)
-        parts.append(
-            f'<text x="{middle}" y="{num(bottom + 36)}" text-anchor="middle">{escape(x_label)}</text>'
-        )
+        parts.append(f'<text x="{middle}" y="{num(bottom + 36)}" text-anchor="middle">{escape(x_label)}</text>')
     return parts

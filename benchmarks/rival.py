@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import CIFAR10, Record, chronas, mean, parser, plus_minus, run_chronas, table, until_out_of_time
+from common import CIFAR10, Record, chronas, mean, parser, plus_minus, run_chronas, table, tiny_data, until_out_of_time
 
 NETWORKS = ("full-32-1-1-2-basic", "full-16-1-1-2-basic")
 """Of the resnet space: stem, four residual blocks of widths w, 2w, 4w, 4w, for w = 32 and w = 16."""
@@ -22,17 +22,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     made = parser("rival", "chronas fit against a hand-made residual network in the same time.")
     made.add_argument("--budgets", default="2m,10m,30m")
     made.add_argument("--data", default=str(CIFAR10))
-    made.add_argument(
-        "--networks", default=",".join(NETWORKS), help="of the resnet space, trained for all the time"
-    )
-    made.add_argument(
-        "--set", action="append", default=[], help="passed on to fit, e.g. space.width=16 (repeatable)"
-    )
+    made.add_argument("--networks", default=",".join(NETWORKS), help="of the resnet space, trained for all the time")
+    made.add_argument("--set", action="append", default=[], help="passed on to fit, e.g. space.width=16 (repeatable)")
     words = made.parse_args(argv)
     if words.small:
-        words.budgets, words.data, words.networks = "0.3 epochs", "digits", "full-16-1-1-1-single"
+        words.budgets, words.networks = "0.3 epochs", "full-16-1-1-1-single"
         words.set = ["space.layers=2", "space.width=4", "space.m=3"]
     record = Record.open(words, {"set": words.set}, argv)
+    if words.small:
+        words.data = tiny_data(record)
     budgets = [word.strip() for word in words.budgets.split(",")]
     names = ["fit", *(word.strip() for word in words.networks.split(","))]
     with until_out_of_time() as finished:
@@ -46,9 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _measure(
-    record: Record, words: argparse.Namespace, key: str, budget: str, name: str, seed: int
-) -> dict[str, Any]:
+def _measure(record: Record, words: argparse.Namespace, key: str, budget: str, name: str, seed: int) -> dict[str, Any]:
     folder = record.folder(budget.replace(" ", "-"), name, str(seed))
     common: list[str | Path] = ["--budget", budget, "--out", folder, "--quiet", "--seed", str(seed)]
     if name == "fit":
@@ -92,11 +88,7 @@ def _tables(record: Record) -> tuple[list[str], dict[str, Any]]:
     rows, aims = [], dict[str, Any]()
     best_hand = {
         b: max(
-            (
-                mean([p["test_accuracy"] for p in pieces])
-                for (c, n), pieces in groups.items()
-                if c == b and n != "fit"
-            ),
+            (mean([p["test_accuracy"] for p in pieces]) for (c, n), pieces in groups.items() if c == b and n != "fit"),
             default=None,
         )
         for b, _ in groups

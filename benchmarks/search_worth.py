@@ -31,9 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     record = Record.open(words, {name: getattr(words, name) for name in names}, argv)
     space = make_space("superkernel", space_settings)
     data = load(words.data, limit=words.limit, seed=words.data_seed)
-    setting = Setting(
-        data, space_settings, budget_of(words.budget, data), words.recipe, words.epochs, words.limit
-    )
+    setting = Setting(data, space_settings, budget_of(words.budget, data), words.recipe, words.epochs, words.limit)
     trainings = Trainings(record.path.with_name("trainings.jsonl"), setting)
     seeds = words.seeds or ((0,) if words.small else (0, 1, 2))
 
@@ -60,9 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _words(argv: Sequence[str] | None) -> argparse.Namespace:
-    made = parser(
-        "search_worth", "Test accuracy of searched architectures against random ones, trained alike."
-    )
+    made = parser("search_worth", "Test accuracy of searched architectures against random ones, trained alike.")
     made.add_argument("--data", default=str(CIFAR10))
     made.add_argument("--limit", type=int, default=10000, help="training images, validation included")
     made.add_argument("--data-seed", type=int, default=0, help="of the choice and split of images")
@@ -70,15 +66,9 @@ def _words(argv: Sequence[str] | None) -> argparse.Namespace:
     made.add_argument("--width", type=int, default=16)
     made.add_argument("--m", type=int, default=5)
     made.add_argument("--methods", default="nasib,paper,rsps,halving,random", help="'' for none")
-    made.add_argument(
-        "--variants", default="", help="nasib with settings: 'name=key:value,key:value;name2=...'"
-    )
-    made.add_argument(
-        "--budget", default="2000 steps", help="of each search: steps of 64 images, epochs, or a time"
-    )
-    made.add_argument(
-        "--search-seeds", type=int, default=None, help="searches per method (default: one per seed)"
-    )
+    made.add_argument("--variants", default="", help="nasib with settings: 'name=key:value,key:value;name2=...'")
+    made.add_argument("--budget", default="2000 steps", help="of each search: steps of 64 images, epochs, or a time")
+    made.add_argument("--search-seeds", type=int, default=None, help="searches per method (default: one per seed)")
     made.add_argument("--randoms", type=int, default=8, help="random architectures")
     made.add_argument("--recipe", default="fast")
     made.add_argument("--epochs", type=float, default=12.0, help="of each training")
@@ -93,9 +83,7 @@ def _words(argv: Sequence[str] | None) -> argparse.Namespace:
 def _require_same(record: Record, name: str, known: Mapping[str, Any], contender: Any) -> None:
     """A variant whose settings have changed needs a name of its own."""
     if known != json.loads(json.dumps(dataclasses.asdict(contender))):
-        raise SystemExit(
-            f"{record.path} holds {name!r} with other settings: {known}. Give the variant a new name."
-        )
+        raise SystemExit(f"{record.path} holds {name!r} with other settings: {known}. Give the variant a new name.")
 
 
 def fixed(space: Any, randoms: int) -> list[tuple[str, str, str]]:
@@ -157,8 +145,8 @@ def tables(record: Record) -> tuple[list[str], dict[str, Any]]:
         "search, s",
     )
     note = (
-        "Test accuracy: mean ± std over architectures, each the mean of its trainings. The standard error of a "
-        "difference is that of two independent means over architectures; where there is one architecture, its "
+        "Test accuracy: mean ± std over architectures, each the mean of its trainings. The standard error "
+        "of a difference is that of two independent means over architectures; where there is one, its "
         "error is the std over its trainings / √trainings."
     )
     return [
@@ -206,10 +194,8 @@ def difference(entries: Sequence[Mapping[str, Any]], reference: Sequence[float])
         return math.nan, math.nan
     means = [entry["mean"] for entry in entries]
     gap = mean(means) - mean(reference)
-    if len(means) > 1:
-        own = spread(means) / math.sqrt(len(means))
-    else:
-        own = entries[0]["std"] / math.sqrt(entries[0]["runs"])
+    single = entries[0]["std"] / math.sqrt(entries[0]["runs"])
+    own = single if len(means) == 1 else spread(means) / math.sqrt(len(means))
     error = math.hypot(own, spread(reference) / math.sqrt(len(reference)))
     return gap, gap / error if error else math.nan
 
@@ -218,7 +204,8 @@ def _setting_line(words: argparse.Namespace, data: Any, budget: str) -> str:
     return (
         f"{len(data.train):,} training images, {len(data.val):,} held out, {len(data.test):,} for the test; "
         f"superkernel space with {words.layers} layers, width {words.width}, m = {words.m}; "
-        f"each search {words.budget} ({budget}); each training {words.epochs:g} epochs of recipe `{words.recipe}`."
+        f"each search {words.budget} ({budget}); "
+        f"each training {words.epochs:g} epochs of recipe `{words.recipe}`."
     )
 
 

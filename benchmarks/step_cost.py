@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -28,12 +27,12 @@ PAIRS: tuple[tuple[str, str, str, float | None], ...] = (
 )
 """What is compared: words, above, below, the limit."""
 VARIANTS = (
-    "`forced`: a supernet whose every layer runs 3x3 and 2x3; `plain`: one 3x3 per layer; `default`: NASIB as it "
-    "is, whose kernels differ with m and from step to step (its mean holds the architecture steps too)."
+    "`forced`: a supernet whose every layer runs 3x3 and 2x3; `plain`: one 3x3 per layer; `default`: NASIB as "
+    "it is, whose kernels differ with m and from step to step (its mean holds the architecture steps too)."
 )
 PEAKS = (
-    "Peak memory of a fresh process (on a GPU: of its tensors); in the last column without what Python, torch "
-    "and the images took before the network was built."
+    "Peak memory of a fresh process (on a GPU: of its tensors); in the last column without what Python, "
+    "torch and the images took before the network was built."
 )
 
 
@@ -116,7 +115,7 @@ def _memory_here(what: Mapping[str, Any]) -> dict[str, Any]:
     import torch
 
     from chronas.training.hardware import Hardware
-    from steps import StepClock, Variant, make_trainer, random_images
+    from steps import StepClock, Variant, make_trainer, peak_memory, random_images
 
     if what["threads"] is not None:
         torch.set_num_threads(what["threads"])
@@ -126,23 +125,15 @@ def _memory_here(what: Mapping[str, Any]) -> dict[str, Any]:
     # A first small step loads the libraries that every variant needs.
     tiny = replace(variant, kind="plain", width=4, layers=1, m=3, batch_size=2)
     StepClock(make_trainer(tiny, data, hardware), hardware).times(1)
-    before = _peak(hardware.kind)
+    before = peak_memory(hardware.kind)
     if hardware.kind == "cuda":
         torch.cuda.reset_peak_memory_stats()
     trainer = make_trainer(variant, data, hardware)
-    StepClock(trainer, hardware).times(12)
-    peak = _peak(hardware.kind)
+    # NASIB as it is needs that many steps until every option of m = 9 has its momentum.
+    StepClock(trainer, hardware).times(60 if variant.kind == "default" and variant.m > 3 else 12)
+    peak = peak_memory(hardware.kind)
     parameters = sum(p.numel() for p in trainer.net.parameters())
     return {"before_mib": before, "peak_mib": peak, "parameters": parameters, **asdict(variant)}
-
-
-def _peak(kind: str) -> float:
-    """Most memory used so far: of the GPU there, else resident memory of the process."""
-    import torch
-
-    if kind == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _tables(record: Record, widths: Sequence[int]) -> tuple[list[str], dict[str, Any]]:
@@ -165,9 +156,7 @@ def _tables(record: Record, widths: Sequence[int]) -> tuple[list[str], dict[str,
             line = [f"{name}, width {width}", f"{piece['parameters']:,}", f"{piece['peak_mib']:.0f}", own]
             memory.append(line)
         peaks = {name: piece["peak_mib"] for name, piece in known.items()}
-        ratios += [
-            _ratio("peak memory", width, pair, peaks, aims) for pair in PAIRS if {*pair[1:3]} <= peaks.keys()
-        ]
+        ratios += [_ratio("peak memory", width, pair, peaks, aims) for pair in PAIRS if {*pair[1:3]} <= peaks.keys()]
     blocks = [
         table(("ratio", "width", "value", "limit", "verdict"), ratios),
         VARIANTS,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
+import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -142,3 +145,18 @@ class StepClock:
         """Until the device has done all that was asked of it."""
         if self.hardware.kind == "cuda":
             torch.cuda.synchronize()
+
+
+def peak_memory(kind: str) -> float:
+    """Most memory used so far, in MiB: of the GPU's tensors for "cuda", else of this process.
+
+    Not from getrusage: its maximum is inherited from the process that started this one.
+    """
+    if kind == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    try:
+        text = Path("/proc/self/status").read_text(encoding="utf-8")
+    except OSError:
+        text = ""
+    match = re.search(r"^VmHWM:\s+(\d+) kB", text, re.MULTILINE)
+    return int(match[1]) / 1024 if match else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -24,8 +24,8 @@ from chronas.spec import DataSpec, RunSpec, Verb, check_groups
 
 Settings = Mapping[str, Mapping[str, Any]]
 _SHAPES: Mapping[str, type[Any] | tuple[type[Any], ...]] = {
-    "data": dict, "budget": dict, "seed": int, "device": str, "precision": str, "space": str, "method": str, "recipe": str,
-    "settings": dict, "search_share": (int, float), "baselines": list, "rival": bool, "notes": list,
+    "data": dict, "budget": dict, "seed": int, "device": str, "precision": str, "space": str, "method": str,
+    "recipe": str, "settings": dict, "search_share": (int, float), "baselines": list, "rival": bool, "notes": list,
 }  # fmt: skip
 
 
@@ -122,7 +122,9 @@ def train(
     return _start("train", data, budget, out or folder.path / "train", options or Options(), architecture)
 
 
-def resume(run: str | Path, *, data: Any = None, listeners: Sequence[Listener] = (), started: float | None = None) -> RunResult:
+def resume(
+    run: str | Path, *, data: Any = None, listeners: Sequence[Listener] = (), started: float | None = None
+) -> RunResult:
     """Go on with an interrupted or killed run; a finished one is returned as it is.
 
     data  needed only where the run was started with arrays or a Dataset instead of a path.
@@ -140,8 +142,13 @@ def resume(run: str | Path, *, data: Any = None, listeners: Sequence[Listener] =
 
 
 def _start(
-    verb: Verb, data: Any, budget: str | float | Budget, out: str | Path, options: Options, architecture: Architecture | None
-) -> RunResult:  # fmt: skip
+    verb: Verb,
+    data: Any,
+    budget: str | float | Budget,
+    out: str | Path,
+    options: Options,
+    architecture: Architecture | None,
+) -> RunResult:
     clock = RunClock(started=options.started)
     limit = Budget.parse(budget)
     check_groups(options.settings or {})
@@ -173,11 +180,15 @@ def _run(
 
 def _load(words: DataSpec, data: Any, seed: int) -> ImageData:
     if data is None and words.source.startswith("<"):
-        raise UsageError(f"The run was started with {words.source} given in Python: pass the same as `data` to resume it.")
+        raise UsageError(
+            f"The run was started with {words.source} given in Python: pass the same as `data` to resume it."
+        )
     source = words.source if data is None else data
     if isinstance(source, ImageData):
         return source
-    return load(source, size=words.size, val_share=words.val_share, limit=words.limit, seed=seed, skip_bad=words.skip_bad)
+    return load(
+        source, size=words.size, val_share=words.val_share, limit=words.limit, seed=seed, skip_bad=words.skip_bad
+    )
 
 
 def _source_name(data: Any) -> str:

@@ -46,7 +46,9 @@ class Budget:
             return cls(float(text), "seconds")
         words = text.strip().lower()
         if re.fullmatch(r"[0-9]*\.?[0-9]+", words):
-            raise UsageError(f"The budget {text!r} has no unit. Write for example '{words}s', '{words}m' or '{words} epochs'.")
+            raise UsageError(
+                f"The budget {text!r} has no unit. Write for example '{words}s', '{words}m' or '{words} epochs'."
+            )
         parts = _PART.findall(words)
         if not parts or "".join(_PART.sub("", words).split()):
             raise UsageError(f"Cannot read the budget {text!r}. Examples: 90s, 20m, 1.5h, 1h30m, 2d, '50 epochs'.")
@@ -54,7 +56,9 @@ class Budget:
             return cls(float(parts[0][0]), _COUNTS[parts[0][1]])
         unknown = [unit for _, unit in parts if unit not in _SECONDS]
         if unknown:
-            raise UsageError(f"Unknown unit {unknown[0]!r} in the budget {text!r}. Use s, m, h, d, epochs or evaluations.")
+            raise UsageError(
+                f"Unknown unit {unknown[0]!r} in the budget {text!r}. Use s, m, h, d, epochs or evaluations."
+            )
         return cls(sum(float(number) * _SECONDS[unit] for number, unit in parts), "seconds")
 
     def __str__(self) -> str:
@@ -97,7 +101,8 @@ class Ledger:
 
     A budget in seconds is the user's clock: it runs by itself from `started` (a reading of `clock`) on,
     whatever happens. The other units are charged with `charge`. `reserve` (seconds, time budgets only) is kept
-    back for closing: progress reaches 1 when only the reserve is left.
+    back for closing: progress reaches 1 when only the reserve is left. With a second ledger `alongside`,
+    progress is the larger of the two: whichever limit is met first ends the work.
     """
 
     def __init__(
@@ -107,8 +112,10 @@ class Ledger:
         clock: Callable[[], float] = time.monotonic,
         started: float | None = None,
         reserve: float = 0.0,
+        alongside: Ledger | None = None,
     ) -> None:
         self.budget = budget
+        self.alongside = alongside
         self.reserve = reserve
         self.clock = clock
         self.started = clock() if started is None else started
@@ -135,8 +142,9 @@ class Ledger:
         """spent / usable, in [0, 1]."""
         if self.usable <= 0:
             return 1.0
+        other = 0.0 if self.alongside is None else self.alongside.progress
         # Sums of 1/steps_per_epoch must reach a whole budget in spite of rounding.
-        return min(1.0, max(0.0, self.spent / self.usable + 1e-9))
+        return min(1.0, max(0.0, other, self.spent / self.usable + 1e-9))
 
     @property
     def exhausted(self) -> bool:
@@ -146,6 +154,12 @@ class Ledger:
     def left(self) -> float:
         """What is left, in the budget's unit, the reserve taken off."""
         return max(0.0, self.usable - self.spent)
+
+    def fits(self, seconds: float) -> bool:
+        """Whether work of `seconds` can still be begun; always where no budget in seconds is involved."""
+        if self.budget.unit == "seconds" and self.left < seconds:
+            return False
+        return self.alongside is None or self.alongside.fits(seconds)
 
     def part(self, share: float) -> Ledger:
         """A ledger that starts now and has `share` of this budget, at most what is left."""

@@ -238,9 +238,7 @@ class Driver:
         self._restore(state, found.number)
         self.stage.ledger.restore(state["ledger"])
         tail = [r for r in self.folder.journal.records() if r["stage"] == self.stage.name and r["seq"] > state["seq"]]
-        self.place.replay = {
-            r["ticket"]: r for r in tail if r["kind"] == "outcome" and r["work"]["work"] == "evaluate"
-        }
+        self.place.replay = {r["ticket"]: r for r in tail if r["kind"] == "outcome" and r["work"]["work"] == "evaluate"}
         self._record({"kind": "resume", "rewind": state["seq"]})
         for message in found.notes:
             self.note(message)

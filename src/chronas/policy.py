@@ -76,7 +76,9 @@ def plan_fit(
             hardware = Hardware.find(options.device, options.precision)  # type: ignore[arg-type]
             first = race(data, hardware, seconds * (1 - share), chosen.candidates, options.seed)
             settings["method"] = {"candidates": len(first), "first": first, **settings.get("method", {})}
-            notes = (f"fit chose {len(first)} networks that fit the time and gives the search {100 * share:.0f} % of it.",)
+            notes = (
+                f"fit chose {len(first)} networks that fit the time and gives the search {100 * share:.0f} % of it.",
+            )
     else:
         space, method = options.space or "superkernel", options.method or "nasib"
         share = 0.4 if share is None else share
@@ -165,5 +167,3 @@ def _nonnegative(rows: np.ndarray[Any, Any], times: np.ndarray[Any, Any]) -> np.
             alone[keep] = scaled[:, keep].sum() / (scaled[:, keep] ** 2).sum()
             return alone
     return np.asarray(solution)
-
-

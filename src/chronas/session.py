@@ -130,7 +130,9 @@ class Session:
             networks.append(Network("plain", "the customary choice in every layer", Architecture(self.space, usual)))
         if self.spec.rival:
             space = make_space("resnet")
-            networks.append(Network("rival", "hand-made residual network, same time", Architecture(space, space.parse(RIVAL))))
+            networks.append(
+                Network("rival", "hand-made residual network, same time", Architecture(space, space.parse(RIVAL)))
+            )
         return networks
 
     def _found(self) -> Architecture:
@@ -305,7 +307,14 @@ class Session:
         readings = []
         for _ in range(2):
             began = self.clock()
-            judge(placed, few, mean=self.data.mean, std=self.data.std, classes=len(self.data.classes), hardware=self.hardware)
+            judge(
+                placed,
+                few,
+                mean=self.data.mean,
+                std=self.data.std,
+                classes=len(self.data.classes),
+                hardware=self.hardware,
+            )
             readings.append(self.clock() - began)
         images = 2 * len(self.data.val) + (len(self.data.test) if self.data.test else 0)
         return 1.2 * min(readings) * images / len(few) + 0.3
@@ -323,7 +332,9 @@ class Session:
             "per_class": None,
         }  # fmt: skip
         if data.test is not None:
-            seen = judge(net, data.test, mean=data.mean, std=data.std, classes=len(data.classes), hardware=self.hardware)
+            seen = judge(
+                net, data.test, mean=data.mean, std=data.std, classes=len(data.classes), hardware=self.hardware
+            )
             entry |= {"test_accuracy": seen.accuracy, "test_loss": seen.loss, "confusion": seen.confusion,
                       "per_class": seen.per_class(data.classes)}  # fmt: skip
         if network.name == "found":
@@ -454,5 +465,3 @@ def make_method(spec: RunSpec, space: Space) -> Method:
 def versions() -> dict[str, str]:
     """What the numbers of a run depend on."""
     return {"chronas": chronas.__version__, "torch": torch.__version__, "python": platform.python_version()}
-
-

@@ -61,9 +61,7 @@ def test_python_dash_m_and_exit_code() -> None:
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_finishes_the_step_and_says_how_to_go_on(
-    tmp_path: Path, sent: signal.Signals, code: int
-) -> None:
+def test_a_signal_finishes_the_step_and_says_how_to_go_on(tmp_path: Path, sent: signal.Signals, code: int) -> None:
     out = tmp_path / "r"
     words = [*CHRONAS, "search", "digits", "--budget", "2000 epochs", "--out", str(out), *TINY]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -91,9 +89,7 @@ def test_the_clock_begins_with_the_process() -> None:
         "import time; now = time.monotonic(); from chronas.cli.began import process_began;"
         "print(now - process_began(now))"
     )
-    age = float(
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    )
+    age = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
     assert 0 < age < LONGEST_START
 
 

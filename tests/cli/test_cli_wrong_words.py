@@ -147,9 +147,7 @@ def test_a_second_signal_stops_at_once(
     assert f"chronas resume {tiny_run}" in ended.err
 
 
-def test_a_missing_extra_names_the_command(
-    chronas: Chronas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_extra_names_the_command(chronas: Chronas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -166,9 +164,7 @@ def test_words_that_are_not_given_are_absent() -> None:
         parser.read(["--b", "1"])
 
 
-def test_messages_wrap_on_narrow_terminals(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_messages_wrap_on_narrow_terminals(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     import sys
 
     from chronas.cli import main

@@ -56,8 +56,6 @@ def digests() -> dict[str, str]:
 def test_a_fresh_process_decides_the_same() -> None:
     code = "import json, test_contract_methods as t; print(json.dumps(t.digests()))"
     environment = {**os.environ, "PYTHONHASHSEED": "random", "PYTHONPATH": str(Path(__file__).parent)}
-    ran = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120
-    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout) == digests()

@@ -1,7 +1,8 @@
 """A process that works on a run and can be told at which point to die, to be signalled, or to run out of disk.
 
 Started as `python child.py`, it reads one JSON order per line, forks (torch is imported once, and real
-processes stay cheap), writes the pid, and when the fork has ended its exit code (minus the signal).
+processes stay cheap), writes the pid, and, asked by an empty line, waits for the fork and writes its exit
+code (minus the signal).
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 from chronas import api, driver
 from chronas import session as sessions
+from chronas.data.load import load
 from chronas.errors import ChronasError
 from chronas.execution.interrupt import Interrupted
 from chronas.methods import METHODS
@@ -148,7 +151,8 @@ def read_only() -> None:
 
 def prepare(order: Mapping[str, Any]) -> list[driver.Listener]:
     """Lay the traps that `order` names; returns the listeners of the run."""
-    torch.set_num_threads(1)
+    # A kill loses nothing that the system was given; only a power cut would, and waiting for the disk is slow.
+    os.fsync = lambda fd: None
     if "snapshots_every" in order:
         snapshots_every(order["snapshots_every"])
     for name, trap in (("die_in_write", die_in_write), ("die_before_replace", die_before_replace),
@@ -196,7 +200,7 @@ def forked(order: Mapping[str, Any]) -> None:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
         code = work(order)
-    except BaseException:
+    except BaseException:  # noqa: BLE001  the code and the log tell the test
         traceback.print_exc()
     finally:
         sys.stderr.flush()
@@ -205,13 +209,18 @@ def forked(order: Mapping[str, Any]) -> None:
 
 
 def main() -> None:
+    torch.set_num_threads(1)
     for name in METHODS.names():
         METHODS.load(name)
-    for line in sys.stdin:
+    # What would be imported late is imported once, for all forks.
+    load((np.arange(40 * 64, dtype=np.uint8).reshape(40, 8, 8), np.arange(40) % 2))
+    for line in iter(sys.stdin.readline, ""):
         pid = os.fork()
         if pid == 0:
             forked(json.loads(line))
         print(pid, flush=True)
+        # Only when asked: until then the pid cannot belong to another process.
+        sys.stdin.readline()
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from chronas.runs.journal import Journal
 
 CHILD = Path(__file__).with_name("child.py")
 SPACE = {"layers": 2, "width": 4, "m": 3}
-BUDGETS = {"nasib": "5 epochs", "rsps": "5 epochs", "random": "10 epochs", "halving": "10 epochs"}
+BUDGETS = {"nasib": "5 epochs", "rsps": "5 epochs", "random": "6 epochs", "halving": "6 epochs"}
 SETTINGS = {"random": {"candidates": 4}, "halving": {"candidates": 3}, "rsps": {"candidates": 4, "train_share": 0.7}}
 TIMES = {"seconds", "images_per_second", "step_seconds"}
 
@@ -37,16 +38,16 @@ class Processes:
         atexit.register(self.close)
 
     def start(self, order: Mapping[str, Any]) -> int:
-        """Begin; returns the pid. `finish` must follow."""
-        assert self._parent.stdin is not None
+        """Begin; returns the pid, which stays its own until `finish`, which must follow."""
         log = Path(order["out"]).with_name(Path(order["out"]).name + ".log")
-        self._parent.stdin.write(json.dumps({**order, "log": str(log)}) + "\n")
-        self._parent.stdin.flush()
-        return self._line()
+        pid = self._ask(json.dumps({**order, "log": str(log)}))
+        # A mistaken 0 or -1 would kill everything.
+        assert pid > 1
+        return pid
 
     def finish(self) -> int:
         """Wait for the end; returns the exit code, minus the signal for a killed one."""
-        return self._line()
+        return self._ask("")
 
     def run(self, order: Mapping[str, Any]) -> int:
         """Begin and wait."""
@@ -60,8 +61,11 @@ class Processes:
                 pipe.close()
         self._parent.wait()
 
-    def _line(self) -> int:
+    def _ask(self, line: str) -> int:
+        assert self._parent.stdin is not None
         assert self._parent.stdout is not None
+        self._parent.stdin.write(line + "\n")
+        self._parent.stdin.flush()
         return int(self._parent.stdout.readline())
 
 
@@ -72,6 +76,14 @@ def processes() -> Processes:
 
 def run(order: Mapping[str, Any]) -> int:
     return processes().run(order)
+
+
+def wait_for(path: Path, seconds: float = 60.0) -> None:
+    """Wait until a running process has written `path`."""
+    limit = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < limit, f"{path} was not written in {seconds} s"
+        time.sleep(0.01)
 
 
 def log_of(out: Path) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fault_runs import assert_same, data, home, log_of, notes, order, processes, resumed, run, unbroken
+from fault_runs import assert_same, data, home, log_of, notes, order, processes, resumed, run, unbroken, wait_for
 
 from chronas import api
 from chronas.errors import ChronasError, DataError, EnvironmentFault, RunError, UsageError
@@ -89,7 +88,9 @@ def test_a_deleted_result_is_worked_out_again(tmp_path: Path) -> None:
     assert_same(out, unbroken("fit", "rsps"))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 1, "status": "interrupted", "budget": 3}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"format": 1}', '{"format": 1, "status": "interrupted", "budget": 3}']
+)
 def test_a_damaged_result(killed: Path, text: str) -> None:
     (killed / "result.json").write_text(text)
     refusal(killed, "result.json", "Restore it from a copy")
@@ -152,7 +153,9 @@ def test_other_data_than_at_the_start(tmp_path: Path) -> None:
 def test_arrays_must_be_given_again(tmp_path: Path) -> None:
     with np.load(data()) as archive:
         arrays = (archive["x_train"], archive["y_train"])
-    options = api.Options(method="random", settings={"space": {"layers": 2, "width": 4, "m": 3}, "method": {"candidates": 2}})
+    options = api.Options(
+        method="random", settings={"space": {"layers": 2, "width": 4, "m": 3}, "method": {"candidates": 2}}
+    )
     out = tmp_path / "run"
     api.search(arrays, budget="1 epochs", out=out, options=options)
     (out / "result.json").unlink()
@@ -164,8 +167,7 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "run"
     pid = processes().start(order("search", "rsps", out, slow=0.03))
     try:
-        while not (out / "best.json").exists():
-            os.kill(pid, 0)
+        wait_for(out / "best.json")
         with pytest.raises(RunError, match=f"pid {pid}"):
             api.resume(out)
         with pytest.raises(UsageError, match="chronas resume"):

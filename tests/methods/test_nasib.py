@@ -98,9 +98,7 @@ def test_exploiting_draws_the_options_that_help() -> None:
     method, wanted = nasib(k=1e-9), (4, 0, 8, 2)
     learn(method, wanted, 600)
     assert method.best() == wanted
-    hits = sum(
-        o in pair for _ in range(100) for o, pair in zip(wanted, pairs(method.weight_mix(1.0)), strict=True)
-    )
+    hits = sum(o in pair for _ in range(100) for o, pair in zip(wanted, pairs(method.weight_mix(1.0)), strict=True))
     assert hits > 0.9 * 100 * LAYERS
 
 
@@ -167,9 +165,7 @@ def test_it_goes_on_from_its_state(cut: int) -> None:
     for index in range(cut):
         step(first, index)
     packed, tensors = pack(first.state())
-    second.load(
-        unpack(json.loads(json.dumps(packed)), {name: value.clone() for name, value in tensors.items()})
-    )
+    second.load(unpack(json.loads(json.dumps(packed)), {name: value.clone() for name, value in tensors.items()}))
     assert [step(first, i) for i in range(cut, 40)] == [step(second, i) for i in range(cut, 40)]
     assert first.best() == second.best()
     assert first.inspect().tables == second.inspect().tables

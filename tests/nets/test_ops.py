@@ -103,9 +103,7 @@ def test_softmax_mix() -> None:
     weights = torch.softmax(alpha, 0)
     found = layer(x, SlotMix((1, 2), weights))
     share = 1 / (1 + torch.exp(torch.tensor(-1.5)))
-    assert torch.allclose(
-        found, F.relu(x + share * layer.ops[1](x) + (1 - share) * layer.ops[2](x)), atol=1e-6
-    )
+    assert torch.allclose(found, F.relu(x + share * layer.ops[1](x) + (1 - share) * layer.ops[2](x)), atol=1e-6)
     (gradient,) = torch.autograd.grad(found.sum(), alpha)
     assert gradient.sum() == pytest.approx(0.0, abs=1e-4)
     assert float(gradient.abs().max()) > 0

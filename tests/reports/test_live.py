@@ -132,9 +132,7 @@ def test_the_rival_is_not_charged_to_the_budget(run: Path) -> None:
         state.hear(record)
         if record["kind"] == "stage" and record["event"] == "end":
             break
-    state.hear(
-        {"kind": "stage", "event": "begin", "stage": "rival", "started": 63.0, "what": "train", "t": 63.0}
-    )
+    state.hear({"kind": "stage", "event": "begin", "stage": "rival", "started": 63.0, "what": "train", "t": 63.0})
     state.hear({"kind": "epoch", "stage": "rival", "metrics": {}, "progress": 0.5, "spent": 30.0, "t": 93.0})
     assert state.used(time.monotonic()) == pytest.approx(63.0)
 
@@ -232,3 +230,20 @@ def _read(terminal: io.RawIOBase) -> bytes:
         return terminal.read(65536) or b""
     except OSError:  # the other side has closed
         return b""
+
+
+def test_candidates_are_told_apart_from_the_best(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    view = PlainLines(run, "x")
+    common = {"stage": "search", "t": 3.0}
+    view.listener({"kind": "stage", "event": "begin", "what": "search", **common})
+    work = {"work": "evaluate", "choices": [0], "fidelity": {"kind": "train", "share": 0.1}}
+    place = {"work": work, "error": None, "progress": 0.1, "spent": 3.0, **common}
+    view.listener({"kind": "outcome", "metrics": {"val_accuracy": 70.0}, **place})
+    view.listener({"kind": "best", "notation": NOTATION, "metrics": {"val_accuracy": 70.0}, **common})
+    view.listener({"kind": "outcome", "metrics": {"val_accuracy": 60.0}, **place, "progress": 0.5, "t": 9.0})
+    view.listener({"kind": "outcome", "metrics": {}, **place, "error": "nan", "progress": 0.9, "t": 15.0})
+    view.listener({"kind": "end", "stage": "run", "reason": "finished", "message": "", "t": 16.0})
+    lines = capsys.readouterr().out.splitlines()
+    assert f"candidate val 60.0 %  best {NOTATION} (val 70.0 %)  2 evaluated" in lines[-3]
+    assert "3 evaluated, 1 failed" in lines[-2]
+    assert lines[-1].endswith(f"search done in 13.0 s: {NOTATION} (val 70.0 %)")

@@ -20,9 +20,7 @@ RECIPE = Recipe(batch_size=32, lr=0.4)
 STEPS = 16  # in an epoch: 96 images in batches of 6, a sixteenth of them
 
 
-def trainer(
-    seed: int = 0, net: nn.Module | None = None, recipe: Recipe = RECIPE, **changes: Any
-) -> NetworkTrainer:
+def trainer(seed: int = 0, net: nn.Module | None = None, recipe: Recipe = RECIPE, **changes: Any) -> NetworkTrainer:
     return NetworkTrainer(net or network(), data(), recipe, CPU, seed, **changes)
 
 
@@ -130,7 +128,7 @@ def test_a_time_budget_is_looked_at_after_every_step() -> None:
         out: Tensor = inner(x)
         return out
 
-    one.net.forward = forward  # type: ignore[method-assign]
+    one.net.forward = forward
     one.advance(ledger)
     assert one.steps == 5
     assert ledger.exhausted
@@ -205,11 +203,12 @@ def test_judging() -> None:
         100 * seen.confusion[0][0] / sum(seen.confusion[0])
     )
     whole = judge(net, wrong, mean=(0.4,), std=(0.2,), classes=2, hardware=CPU)
-    assert (whole.confusion, whole.loss) == (seen.confusion, pytest.approx(seen.loss))
+    assert whole.confusion == seen.confusion
+    assert whole.loss == pytest.approx(seen.loss)
 
 
 def test_a_class_without_images_has_no_accuracy() -> None:
     part = split(6, 0)
-    seen = judge(Fixed(), dataclasses.replace(part, labels=torch.zeros(6, dtype=torch.int64)), mean=(0.4,), std=(0.2,),
-                 classes=2, hardware=CPU)  # fmt: skip
+    dark = dataclasses.replace(part, labels=torch.zeros(6, dtype=torch.int64))
+    seen = judge(Fixed(), dark, mean=(0.4,), std=(0.2,), classes=2, hardware=CPU)
     assert set(seen.per_class(("dark", "bright"))) == {"dark"}

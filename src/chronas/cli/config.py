@@ -28,9 +28,7 @@ def merged(parser: Parser, given: Namespace, positional: tuple[str, ...] = ("dat
     return Namespace(**{**filed, **words, "settings": settings})
 
 
-def _read(
-    parser: Parser, path: Path, positional: tuple[str, ...]
-) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+def _read(parser: Parser, path: Path, positional: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     tree = _load(path)
     settings = _settings(path, tree.pop("settings", None))
     argv: list[str] = []
@@ -59,9 +57,7 @@ def _load(path: Path) -> dict[str, Any]:
     if tree is None:
         return {}
     if not isinstance(tree, dict):
-        raise UsageError(
-            f"--config {path} must hold words and values, for example 'budget: 20m', one per line."
-        )
+        raise UsageError(f"--config {path} must hold words and values, for example 'budget: 20m', one per line.")
     return tree
 
 
@@ -69,9 +65,7 @@ def _settings(path: Path, tree: Any) -> dict[str, dict[str, Any]]:
     if tree is None:
         return {}
     if not isinstance(tree, Mapping) or not all(isinstance(values, Mapping) for values in tree.values()):
-        raise UsageError(
-            f"`settings` in {path} must be groups of values, for example {{method: {{k: 0.2}}}}."
-        )
+        raise UsageError(f"`settings` in {path} must be groups of values, for example {{method: {{k: 0.2}}}}.")
     return {str(group): {str(k): v for k, v in values.items()} for group, values in tree.items()}
 
 
@@ -84,9 +78,7 @@ def _argv(path: Path, name: str, value: Any, action: argparse.Action) -> list[st
             raise UsageError(f"`{name}` in {path} is true or false, but got {value!r}.")
         return [f"--{name}"] if value else []
     values = value if isinstance(value, list) else [value]
-    if any(isinstance(one, dict | list | bool) for one in values) or (
-        len(values) != 1 and not repeats(action)
-    ):
+    if any(isinstance(one, dict | list | bool) for one in values) or (len(values) != 1 and not repeats(action)):
         raise UsageError(f"`{name}` in {path} takes one word or number, but got {value!r}.")
     return [f"--{name}={one}" for one in values]
 

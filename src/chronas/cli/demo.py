@@ -25,9 +25,7 @@ beside it a random network and a plain one for as long. Then a hand-made network
 
 def parser() -> Parser:
     """[--out DIR] [--seed N]."""
-    made = Parser(
-        "demo", "The whole job on bundled real data, a few minutes on a laptop.", notes=INTRODUCTION
-    )
+    made = Parser("demo", "The whole job on bundled real data, a few minutes on a laptop.", notes=INTRODUCTION)
     made.option("--out", metavar="RUN", help="folder of the run, new (default: the next free runs/demo-N)")
     made.option("--seed", metavar="N", type=whole, help="same seed, same search (default: 0)")
     add_output_options(made)

@@ -12,15 +12,11 @@ SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "safetensors": "", "python": ".py"
 
 def parser() -> Parser:
     """RUN --format F [--out]."""
-    made = Parser(
-        "export", "Write the trained network of a run for use elsewhere; the file is checked after writing."
-    )
+    made = Parser("export", "Write the trained network of a run for use elsewhere; the file is checked after writing.")
     made.add_argument("run", metavar="RUN", help="a run folder, or a model folder")
     made.option("--format", metavar="F", type=one_of("export format", FORMATS), required=True,
                 help="onnx, torch (torch.export), safetensors, or python (a plain torch module)")  # fmt: skip
-    made.option(
-        "--out", metavar="FILE", help="where to (default: RUN/export/network with the format's ending)"
-    )
+    made.option("--out", metavar="FILE", help="where to (default: RUN/export/network with the format's ending)")
     return made
 
 

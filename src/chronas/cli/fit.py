@@ -9,9 +9,7 @@ from chronas.cli.words import Namespace, Parser
 
 def parser() -> Parser:
     """DATA --budget B and the options of a run."""
-    made = Parser(
-        "fit", "Search, train, test and report, in the time that you give altogether.", notes=CONFIG_HELP
-    )
+    made = Parser("fit", "Search, train, test and report, in the time that you give altogether.", notes=CONFIG_HELP)
     made.add_argument("data", metavar="DATA", nargs="?", help=DATA_HELP)
     add_run_options(made, searches=True, trains=True)
     return made

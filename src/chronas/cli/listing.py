@@ -29,9 +29,7 @@ KINDS = ("spaces", "methods", "presets", "recipes", "data")
 def parser() -> Parser:
     """[KIND [NAME]]."""
     notes = "chronas list methods nasib shows the settings of one method; spaces and recipes alike."
-    made = Parser(
-        "list", "What there is to choose from: spaces, methods, presets, recipes, data formats.", notes=notes
-    )
+    made = Parser("list", "What there is to choose from: spaces, methods, presets, recipes, data formats.", notes=notes)
     made.add_argument("kind", metavar="KIND", nargs="?", help=", ".join(KINDS))
     made.add_argument("name", metavar="NAME", nargs="?", help="one of them, in full")
     return made
@@ -94,9 +92,7 @@ def _print_table(title: str, rows: Rows) -> None:
 
     from chronas.reports.terminal import Terminal
 
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False
-    )
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
     table.add_column(style="cyan", overflow="fold")
     for _ in range(len(rows[0]) - 1):
         table.add_column(overflow="fold")

@@ -109,6 +109,8 @@ def _folder(words: Namespace) -> Path | None:
 
 def _interrupted(number: int, words: Namespace) -> int:
     folder = _folder(words)
+    if sys.stderr.isatty():
+        sys.stderr.write("\n")  # the terminal has just shown ^C
     _say("Stopped at once." + (f" Go on with: chronas resume {shlex.quote(str(folder))}" if folder else ""))
     return 128 + number
 
@@ -121,9 +123,7 @@ def _bug(error: BaseException, folder: Path | None) -> int:
         sys.stderr.write(text)
         _say(message)
         return 1
-    place = (folder or Path(tempfile.gettempdir())) / (
-        "crash.txt" if folder else f"chronas-crash-{os.getpid()}.txt"
-    )
+    place = (folder or Path(tempfile.gettempdir())) / ("crash.txt" if folder else f"chronas-crash-{os.getpid()}.txt")
     try:
         place.write_text(text, encoding="utf-8")
         _say(f"{message}\nThe details are in {place}")
@@ -145,9 +145,7 @@ def _say(message: str) -> None:
 
 def _wrapped(line: str, width: int) -> list[str]:
     indent = " " * (len(line) - len(line.lstrip()) + 2)
-    return textwrap.wrap(
-        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    ) or [""]
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _let_go_of_stdout() -> None:

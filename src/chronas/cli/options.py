@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from chronas.driver import Listener
 
 BASELINES = ("random", "plain")
-DATA_HELP = (
-    "a folder of class folders, Parquet, CIFAR batches, IDX, .npz, or the word digits; see: chronas list data"
-)
+DATA_HELP = "a folder of class folders, Parquet, CIFAR batches, IDX, .npz, or the word digits; see: chronas list data"
 PASSED_ON = ("space", "method", "preset", "recipe", "seed", "device", "precision", "size", "val_share",
              "limit", "skip_bad", "rival", "search_share")  # fmt: skip
 CONFIG_HELP = """\
@@ -34,18 +32,14 @@ and the command line wins where both name a word."""
 
 def add_run_options(parser: Parser, *, searches: bool, trains: bool) -> None:
     """Add what a run takes besides its data."""
-    parser.option(
-        "--budget", metavar="B", help="90s, 20m, 1.5h, 2d, '50 epochs': the time you give, loading included"
-    )
+    parser.option("--budget", metavar="B", help="90s, 20m, 1.5h, 2d, '50 epochs': the time you give, loading included")
     parser.option("--out", metavar="RUN", help="folder of the run, new (default: the next free one in runs/)")
     if searches:
         parser.option("--space", metavar="S", help="search space; see: chronas list spaces")
         parser.option("--method", metavar="M", help="search method; see: chronas list methods")
         parser.option("--preset", metavar="P", help="named settings of the method; see: chronas list presets")
     parser.option("--recipe", metavar="R", help="how a network is trained; see: chronas list recipes")
-    parser.option(
-        "--set", metavar="G.K=V", action="append", help="one setting, e.g. method.k=0.2 (repeatable)"
-    )
+    parser.option("--set", metavar="G.K=V", action="append", help="one setting, e.g. method.k=0.2 (repeatable)")
     parser.option("--config", metavar="FILE", help="YAML file with the same words; the command line wins")
     parser.option("--seed", metavar="N", type=whole, help="same seed, same result (default: 0)")
     parser.option("--device", metavar="D", help="auto, cpu, cuda, cuda:1 (default: auto)")
@@ -59,17 +53,13 @@ def add_run_options(parser: Parser, *, searches: bool, trains: bool) -> None:
 def _comparison_options(parser: Parser) -> None:
     parser.option("--baseline", metavar="NAME", action="append", type=one_of("baseline", BASELINES),
                   help="also train this one, for as long: random or plain (repeatable)")  # fmt: skip
-    parser.option(
-        "--rival", action="store_true", help="afterwards train a hand-made network for the same time"
-    )
+    parser.option("--rival", action="store_true", help="afterwards train a hand-made network for the same time")
     parser.option("--search-share", metavar="X", type=decimal, help="part of the budget that the search gets")
 
 
 def _data_options(parser: Parser) -> None:
     parser.option("--size", metavar="N", type=whole, help="bring all images to N x N pixels")
-    parser.option(
-        "--val-share", metavar="X", type=decimal, help="share of the training images to validate with"
-    )
+    parser.option("--val-share", metavar="X", type=decimal, help="share of the training images to validate with")
     parser.option("--limit", metavar="N", type=whole, help="use only N training images")
     parser.option("--skip-bad", action="store_true", help="go on without images that cannot be read")
 
@@ -105,8 +95,7 @@ def run_words(parser: Parser, given: Namespace, **defaults: Any) -> RunWords:
         if not hasattr(words, name):
             first = "runs/a " if parser.verb == "train" else ""
             raise UsageError(
-                f"chronas {parser.verb} needs {what}, for example: chronas {parser.verb} {first}photos"
-                " --budget 20m"
+                f"chronas {parser.verb} needs {what}, for example: chronas {parser.verb} {first}photos --budget 20m"
             )
     options = {name: getattr(words, name) for name in PASSED_ON if hasattr(words, name)}
     options["baselines"] = tuple(dict.fromkeys(getattr(words, "baseline", ())))

@@ -36,9 +36,7 @@ def run(words: Namespace, started: float) -> int:
 def _table(found: Sequence[Prediction]) -> str:
     wide = max(len(one.image) for one in found)
     label = max(len(one.label) for one in found)
-    return "\n".join(
-        f"{one.image:{wide}}  {one.label:{label}}  {100 * one.probability:5.1f} %" for one in found
-    )
+    return "\n".join(f"{one.image:{wide}}  {one.label:{label}}  {100 * one.probability:5.1f} %" for one in found)
 
 
 def _json(found: Sequence[Prediction], classes: Sequence[str]) -> str:

@@ -11,9 +11,7 @@ from chronas.runs.folder import RunFolder
 
 def parser() -> Parser:
     """RUN."""
-    made = Parser(
-        "report", "Write the HTML report of a run, finished or not. It is one file and opens offline."
-    )
+    made = Parser("report", "Write the HTML report of a run, finished or not. It is one file and opens offline.")
     made.add_argument("run", metavar="RUN", help="the run's folder")
     return made
 

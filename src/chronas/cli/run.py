@@ -58,9 +58,7 @@ def closing(result: RunResult, out: Path) -> list[str]:
         data = _data_word(result.result)
         lines += [f"{'Cost':12}  {cost}", f"{'Next':12}  chronas train {name} {data} --budget 10m"]
     elif "found" in networks:
-        lines.append(
-            f"{'Next':12}  chronas predict {name} IMAGE...   or   chronas export {name} --format onnx"
-        )
+        lines.append(f"{'Next':12}  chronas predict {name} IMAGE...   or   chronas export {name} --format onnx")
     return lines
 
 

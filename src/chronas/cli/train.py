@@ -13,12 +13,8 @@ from chronas.errors import UsageError
 
 def parser() -> Parser:
     """RUN|ARCHITECTURE.json DATA --budget B and the options of a training."""
-    made = Parser(
-        "train", "Train an architecture from scratch within the budget, and test it.", notes=CONFIG_HELP
-    )
-    made.add_argument(
-        "source", metavar="RUN|FILE.json", nargs="?", help="a run folder, or an architecture file"
-    )
+    made = Parser("train", "Train an architecture from scratch within the budget, and test it.", notes=CONFIG_HELP)
+    made.add_argument("source", metavar="RUN|FILE.json", nargs="?", help="a run folder, or an architecture file")
     made.add_argument("data", metavar="DATA", nargs="?", help=DATA_HELP)
     add_run_options(made, searches=False, trains=True)
     return made
@@ -27,9 +23,7 @@ def parser() -> Parser:
 def run(words: Namespace, started: float) -> int:
     """One call of `chronas.api.train`."""
     if not hasattr(words, "source"):
-        raise UsageError(
-            "chronas train needs a run or an architecture: chronas train runs/a photos --budget 20m"
-        )
+        raise UsageError("chronas train needs a run or an architecture: chronas train runs/a photos --budget 20m")
     given = run_words(parser(), words)
     source = Path(words.source).expanduser()
     architecture = architecture_file(source) if source.is_file() else source

@@ -18,9 +18,7 @@ class Verb:
 
 VERBS = {
     "demo": Verb("chronas.cli.demo", "", "the whole job on bundled real data, a few minutes on a laptop"),
-    "fit": Verb(
-        "chronas.cli.fit", "DATA --budget 2h", "search, train, test and report, in that time altogether"
-    ),
+    "fit": Verb("chronas.cli.fit", "DATA --budget 2h", "search, train, test and report, in that time altogether"),
     "search": Verb("chronas.cli.search", "DATA --budget 30m", "only search an architecture"),
     "train": Verb("chronas.cli.train", "RUN DATA --budget 1h", "train a found architecture from scratch"),
     "resume": Verb("chronas.cli.resume", "RUN", "go on with a run that was stopped or killed"),
@@ -37,9 +35,7 @@ VERBS = {
 def overview() -> str:
     """The text of `chronas --help`."""
     wide = max(len(f"{name} {verb.usage}") for name, verb in VERBS.items())
-    lines = [
-        f"  chronas {f'{name} {verb.usage}'.ljust(wide)}  {verb.summary}" for name, verb in VERBS.items()
-    ]
+    lines = [f"  chronas {f'{name} {verb.usage}'.ljust(wide)}  {verb.summary}" for name, verb in VERBS.items()]
     return "\n".join([
         f"Chronas {chronas.__version__}: neural architecture search within the time you have.", "",
         *(line.rstrip() for line in lines), "",

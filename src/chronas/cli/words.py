@@ -37,9 +37,7 @@ class Parser(argparse.ArgumentParser):
             if word.startswith("-") and word != "-":
                 self._unknown(word.partition("=")[0])
         if rest:
-            raise UsageError(
-                f"chronas {self.verb} has no use for {rest[0]!r}. See: chronas {self.verb} --help"
-            )
+            raise UsageError(f"chronas {self.verb} has no use for {rest[0]!r}. See: chronas {self.verb} --help")
         return found
 
     def _unknown(self, name: str) -> NoReturn:
@@ -54,9 +52,7 @@ class Parser(argparse.ArgumentParser):
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
-        super().__init__(
-            prog, max_help_position=26, width=min(110, max(40, shutil.get_terminal_size().columns))
-        )
+        super().__init__(prog, max_help_position=26, width=min(110, max(40, shutil.get_terminal_size().columns)))
 
 
 def whole(text: str) -> int:

@@ -26,9 +26,7 @@ def to_pixels(values: npt.ArrayLike, where: str) -> Pixels:
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or 0 in array.shape:
-        raise DataError(
-            f"{where}: images must be (n,h,w), (n,h,w,c) or (n,c,h,w), but their shape is {array.shape}."
-        )
+        raise DataError(f"{where}: images must be (n,h,w), (n,h,w,c) or (n,c,h,w), but their shape is {array.shape}.")
     if array.shape[3] not in (1, 3) and array.shape[1] in (1, 3):
         array = array.transpose(0, 2, 3, 1)
     if array.shape[3] not in (1, 3):
@@ -95,9 +93,7 @@ def _one_image(image: Any, where: str) -> npt.NDArray[Any]:
     if array.ndim == 2:
         return np.asarray(array[..., None])
     if array.ndim != 3:
-        raise DataError(
-            f"{where}: an image must be a Pillow image or (c,h,w), but its shape is {array.shape}."
-        )
+        raise DataError(f"{where}: an image must be a Pillow image or (c,h,w), but its shape is {array.shape}.")
     return np.asarray(array if array.shape[2] in (1, 3) else array.transpose(1, 2, 0))
 
 
@@ -105,9 +101,7 @@ def _stack(images: list[npt.NDArray[Any]], where: str) -> Pixels:
     sizes = {image.shape[:2] for image in images}
     if len(sizes) > 1:
         first, second = sorted(sizes)[:2]
-        raise DataError(
-            f"{where}: images differ in size, e.g. {first} and {second}; resize them in the dataset."
-        )
+        raise DataError(f"{where}: images differ in size, e.g. {first} and {second}; resize them in the dataset.")
     if len({image.shape[2] for image in images}) > 1:
         images = [np.broadcast_to(image, (*image.shape[:2], 3)) for image in images]
     return to_pixels(np.stack(images), where)

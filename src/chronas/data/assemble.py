@@ -118,15 +118,11 @@ def split_parts(raw: Raw, source: str, options: Options) -> tuple[dict[str, RawP
         kept, out = held_out(train.labels, total, 0, "test split", least=1, leave=spare)
         if len(out):
             parts["train"], parts["test"] = train.take(kept), train.take(out)
-            notes.append(
-                f"No test images were given: {len(out)} of {len(train)} images are held out as test split."
-            )
+            notes.append(f"No test images were given: {len(out)} of {len(train)} images are held out as test split.")
     if options.limit is not None and options.limit < len(parts["train"]):
         least = spare * len(raw.classes)
         if options.limit < least:
-            raise DataError(
-                f"A limit of {options.limit} images is too small: {len(raw.classes)} classes need {least}."
-            )
+            raise DataError(f"A limit of {options.limit} images is too small: {len(raw.classes)} classes need {least}.")
         train = parts["train"]
         _, chosen = held_out(train.labels, options.limit, options.seed, "limit", least=spare, leave=0)
         parts["train"] = train.take(chosen)
@@ -220,9 +216,7 @@ def assemble_streamed(
     notes = (*notes, "The images do not fit in memory and are read from disk while training.")
     mean, std = channel_statistics(splits["train"].sample(STATISTICS_SAMPLE))
     mark = files_fingerprint(splits.values())
-    return ImageData(
-        splits["train"], splits["val"], splits.get("test"), raw.classes, mean, std, source, mark, notes
-    )
+    return ImageData(splits["train"], splits["val"], splits.get("test"), raw.classes, mean, std, source, mark, notes)
 
 
 def _check_after_skip(parts: dict[str, RawPart], classes: Sequence[str]) -> None:

@@ -42,9 +42,7 @@ class Batches:
         drop_last: bool = True,
     ) -> None:
         if batch_size < 1 or not len(split):
-            raise UsageError(
-                f"Batches need a size of at least 1 and an image, but got {batch_size} of {len(split)}."
-            )
+            raise UsageError(f"Batches need a size of at least 1 and an image, but got {batch_size} of {len(split)}.")
         self.split, self.seed, self.purpose, self.plan = split, seed, purpose, augment
         self.order = Order(len(split), batch_size, seed, purpose, shuffle, drop_last)
         self.batch_size = self.order.batch_size

@@ -24,9 +24,7 @@ def matches(path: Path) -> bool:
 
 def _root(path: Path) -> Path | None:
     for folder in (path, *(path / name for name in INNER)):
-        if (folder / "data_batch_1").is_file() or (
-            (folder / "train").is_file() and (folder / "meta").is_file()
-        ):
+        if (folder / "data_batch_1").is_file() or ((folder / "train").is_file() and (folder / "meta").is_file()):
             return folder
     return None
 
@@ -56,12 +54,7 @@ def _part(files: list[Path], classes: int) -> RawPart:
 def _batch(file: Path, classes: int) -> RawPart:
     content = load_pickle(file)
     data = content.get(b"data", content.get("data"))
-    if (
-        not isinstance(data, np.ndarray)
-        or data.dtype != np.uint8
-        or data.ndim != 2
-        or data.shape[1] != 3 * SIDE**2
-    ):
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3 * SIDE**2:
         raise DataError(f"{file} has no 'data' of shape (n, {3 * SIDE**2}) in uint8.")
     labels: Any = None
     for key in (b"labels", b"fine_labels", "labels", "fine_labels"):

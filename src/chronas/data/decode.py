@@ -57,9 +57,7 @@ def decode(items: Sequence[Encoded], size: int | None, skip_bad: bool) -> Decode
         faults = share(canvas.fill, pieces, workers)
     elif workers > 1 and large:
         with ThreadPoolExecutor(workers) as pool:
-            faults = {
-                i: fault for found in pool.map(canvas.fill, range(pieces)) for i, fault in found.items()
-            }
+            faults = {i: fault for found in pool.map(canvas.fill, range(pieces)) for i, fault in found.items()}
     else:
         faults = {i: fault for piece in range(pieces) for i, fault in canvas.fill(piece).items()}
     return canvas.finish(faults, skip_bad)

@@ -10,9 +10,7 @@ import numpy as np
 from chronas.data.raw import PART_OF_NAME, Encoded, Raw, RawPart
 from chronas.errors import DataError
 
-SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
-)
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"))
 
 
 def matches(path: Path) -> bool:
@@ -21,9 +19,7 @@ def matches(path: Path) -> bool:
 
 
 def _folders(path: Path) -> list[Path]:
-    return sorted(
-        entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__"))
-    )
+    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__")))
 
 
 def read(path: Path) -> Raw:
@@ -31,9 +27,7 @@ def read(path: Path) -> Raw:
     folders = {PART_OF_NAME.get(folder.name.lower(), ""): folder for folder in _folders(path)}
     if "train" not in folders:
         if set(folders) & {"val", "test"} and len(folders) == len(_folders(path)):
-            raise DataError(
-                f"{path} has {', '.join(sorted(f.name for f in _folders(path)))} but no folder 'train'."
-            )
+            raise DataError(f"{path} has {', '.join(sorted(f.name for f in _folders(path)))} but no folder 'train'.")
         folders = {"train": path}
     listed = {part: _classes(folders[part]) for part in ("train", "val", "test") if part in folders}
     names = tuple(listed["train"])
@@ -52,9 +46,7 @@ def read(path: Path) -> Raw:
 def _classes(folder: Path) -> dict[str, list[Path]]:
     found = {child.name: _images(child) for child in _folders(folder)}
     if not found:
-        raise DataError(
-            f"{folder} has no class folders; put the images of each class into a folder of its name."
-        )
+        raise DataError(f"{folder} has no class folders; put the images of each class into a folder of its name.")
     if not any(found.values()):
         raise DataError(
             f"No image lies in the class folders of {folder} ({', '.join(list(found)[:5])}). "

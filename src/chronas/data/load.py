@@ -92,8 +92,7 @@ def _read(source: Any) -> tuple[Raw, str]:
         name = type(source).__name__
         return from_dataset(source, name), name
     raise UsageError(
-        f"Data must be a path, {digits.WORD!r}, a pair of arrays or a torch Dataset, "
-        f"not {type(source).__name__}."
+        f"Data must be a path, {digits.WORD!r}, a pair of arrays or a torch Dataset, not {type(source).__name__}."
     )
 
 

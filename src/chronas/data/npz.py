@@ -43,9 +43,7 @@ def _parts(archive: Any, path: Path) -> dict[str, tuple[Any, Any]]:
     train = next((keys for keys in TRAIN_KEYS if keys[0] in archive.files), None)
     if train is None:
         wanted = " or ".join("/".join(keys) for keys in TRAIN_KEYS)
-        raise DataError(
-            f"{path} must hold arrays named {wanted}; it holds {', '.join(archive.files) or 'none'}."
-        )
+        raise DataError(f"{path} must hold arrays named {wanted}; it holds {', '.join(archive.files) or 'none'}.")
     parts = {"train": train}
     for part, choices in OTHER_KEYS.items():
         found = next((keys for keys in choices if keys[0] in archive.files), None)

@@ -74,9 +74,7 @@ def _column(names: list[str], wanted: tuple[str, ...], kind: str, file: Path) ->
     for name in wanted:
         if name in names:
             return name
-    raise DataError(
-        f"{file} has no {kind} column: looked for {', '.join(wanted)}; it has {', '.join(names)}."
-    )
+    raise DataError(f"{file} has no {kind} column: looked for {', '.join(wanted)}; it has {', '.join(names)}.")
 
 
 def _read_table(table: Any, label: str, file: Path) -> tuple[list[Encoded], Any]:
@@ -92,13 +90,8 @@ def _read_table(table: Any, label: str, file: Path) -> tuple[list[Encoded], Any]
     elif kind in ("binary", "large_binary"):
         contents = cells.to_pylist()
     else:
-        raise DataError(
-            f"{file}: column {image!r} must hold encoded images (struct of bytes and path), not {kind}."
-        )
-    items = [
-        Encoded(f"{file.name} row {i}" + (f" ({paths[i]})" if paths[i] else ""), contents[i] or b"")
-        for i in rows
-    ]
+        raise DataError(f"{file}: column {image!r} must hold encoded images (struct of bytes and path), not {kind}.")
+    items = [Encoded(f"{file.name} row {i}" + (f" ({paths[i]})" if paths[i] else ""), contents[i] or b"") for i in rows]
     values = table.column(label)
     if values.null_count:
         raise DataError(f"{file}: {values.null_count} rows have no label.")

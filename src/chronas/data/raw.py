@@ -73,11 +73,7 @@ def check_labels(values: npt.ArrayLike, images: int, where: str) -> Labels:
         )
     if len(array) != images:
         raise DataError(f"{where}: there are {images} images but {len(array)} labels.")
-    if (
-        array.dtype.kind == "f"
-        and bool(np.all(np.isfinite(array)))
-        and bool(np.all(array == np.floor(array)))
-    ):
+    if array.dtype.kind == "f" and bool(np.all(np.isfinite(array))) and bool(np.all(array == np.floor(array))):
         array = array.astype(np.int64)
     if array.dtype.kind not in "iub":
         raise DataError(f"{where}: labels must be whole numbers, but they are {array.dtype} ({array[:1]}).")
@@ -109,7 +105,5 @@ def renumber(parts: Mapping[str, RawPart]) -> Raw:
     notes: tuple[str, ...] = ()
     if len(values) and int(values[-1]) != len(values) - 1:
         notes = (f"Labels {values[0]} to {values[-1]} were renumbered to 0 to {len(values) - 1}.",)
-    renamed = {
-        n: RawPart(p.pixels, np.searchsorted(values, p.labels).astype(np.int64)) for n, p in parts.items()
-    }
+    renamed = {n: RawPart(p.pixels, np.searchsorted(values, p.labels).astype(np.int64)) for n, p in parts.items()}
     return Raw(renamed, tuple(str(v) for v in values), notes)

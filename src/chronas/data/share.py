@@ -61,9 +61,7 @@ def share(do: Callable[[int], Faults], pieces: int, workers: int) -> Faults:
     for process, receive in helpers:
         try:
             lines = json.loads(receive.recv_bytes())
-            faults |= {
-                index: fault if isinstance(fault, str) else (fault[0], fault[1]) for index, fault in lines
-            }
+            faults |= {index: fault if isinstance(fault, str) else (fault[0], fault[1]) for index, fault in lines}
         except EOFError:
             died = True
         receive.close()

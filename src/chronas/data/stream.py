@@ -57,9 +57,7 @@ class StreamedSplit(Split):
             raise DataError(f"{item.name} cannot be read: {error}. Remove it, then resume.") from None
         channels, height, width = self.shape
         if pixels.shape[:2] != (height, width):
-            raise DataError(
-                f"{item.name} is {pixels.shape[1]}x{pixels.shape[0]}, not {width}x{height}; pass --size."
-            )
+            raise DataError(f"{item.name} is {pixels.shape[1]}x{pixels.shape[0]}, not {width}x{height}; pass --size.")
         return torch.from_numpy(fit_channels(pixels, channels)).permute(2, 0, 1)
 
     def _loader(self, batches: Any) -> DataLoader[torch.Tensor | str]:

@@ -156,9 +156,7 @@ def _read_tensors(file: Path, entry: object) -> dict[str, torch.Tensor]:
             data = file.read_bytes()
     except EnvironmentFault as fault:
         if isinstance(fault.__cause__, FileNotFoundError):
-            raise RunError(
-                f"The tensors of the model are missing: {file}. Restore it from a copy."
-            ) from fault
+            raise RunError(f"The tensors of the model are missing: {file}. Restore it from a copy.") from fault
         raise
     if checksum(data) != expected:
         raise RunError(

@@ -33,9 +33,7 @@ class Manifest:
         if len(self.classes) != self.task.classes:
             raise UsageError(f"It has {len(self.classes)} class names for {self.task.classes} classes.")
         if len(self.mean) != self.task.channels or len(self.std) != self.task.channels:
-            raise UsageError(
-                f"It normalises {len(self.mean)} and {len(self.std)} channels of {self.task.channels}."
-            )
+            raise UsageError(f"It normalises {len(self.mean)} and {len(self.std)} channels of {self.task.channels}.")
         if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
             raise UsageError(f"It normalises by mean {self.mean} and std {self.std}.")
 

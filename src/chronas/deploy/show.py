@@ -63,8 +63,7 @@ def describe(architecture: Architecture, task: Task) -> list[tuple[str, ...]]:
     parts = rows(architecture, task)
     total = sum((Cost(row.params, row.madds) for row in parts), Cost())
     lines = [
-        (row.name, row.operation, "x".join(map(str, row.output)), f"{row.params:,}", f"{row.madds:,}")
-        for row in parts
+        (row.name, row.operation, "x".join(map(str, row.output)), f"{row.params:,}", f"{row.madds:,}") for row in parts
     ]
     return [*lines, ("total", "", "", f"{total.params:,}", f"{total.madds:,}")]
 
@@ -98,9 +97,7 @@ class _Watch:
     def order(self) -> list[int]:
         """The place of each unit in the order in which they ran."""
         never = len(self._first)
-        return [
-            min((self._first.get(m, never) for m in unit.modules()), default=never) for _, unit in self.units
-        ]
+        return [min((self._first.get(m, never) for m in unit.modules()), default=never) for _, unit in self.units]
 
 
 def _units(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:

@@ -2,8 +2,8 @@
 
 Jamieson & Talwalkar, "Non-stochastic best arm identification and hyperparameter optimization", 2016. Every rung
 gets the same part of the budget, so rung r trains candidates/eta^r networks, each eta^r times as long as in the
-first; the last rung decides between the last few. Each training is a whole short training with its own learning-rate schedule. Candidates may start with a
-given list (`first`), for example the network that a person would have built.
+first; the last rung decides between the last few. Each training is a whole short one with a learning-rate schedule
+of its own. Candidates may start with a given list (`first`), for example the network that a person would build.
 """
 
 from __future__ import annotations
@@ -100,4 +100,6 @@ class SuccessiveHalving(Method):
         self._last.load(state["last"])
 
     def inspect(self) -> Inspection:
-        return Inspection(f"rung {min(self._rung + 1, self._rungs)} of {self._rungs}, network {self._asked} of {len(self._pool)}")
+        return Inspection(
+            f"rung {min(self._rung + 1, self._rungs)} of {self._rungs}, network {self._asked} of {len(self._pool)}"
+        )

@@ -92,7 +92,9 @@ class Nasib(OneShotMethod):
 
     name = "nasib"
     Settings = NasibSettings
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"rule": "paper", "interleave": "epoch", "shortlist": 0}}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "paper": {"rule": "paper", "interleave": "epoch", "shortlist": 0}
+    }
 
     def __init__(self, space: Space, settings: NasibSettings, seed: int) -> None:
         super().__init__(space, settings, seed)

@@ -53,7 +53,7 @@ class FairRule:
         self.credit = [np.zeros_like(row) for row in prior]
         self.weight = [np.zeros_like(row) for row in prior]
         self.field = 0
-        self._steps = 0
+        self._steps, self._ready = 0, 0.0
         self._leaves: list[Tensor] = []
         self._pending: list[tuple[list[tuple[int, int]], Tensor]] = []
 
@@ -110,7 +110,7 @@ class FairRule:
             steps = self._steps / progress * self.settings.warm * self.settings.paths
             self.field = max(2, round(steps / self.settings.visits))
             self.play = [play[: self.field] for play in self.play]
-        ready = (progress - self.settings.warm) / (1 - self.settings.warm)
+        ready = self._ready = (progress - self.settings.warm) / (1 - self.settings.warm)
         if ready <= 0:
             return
         for slot, play in enumerate(self.play):
@@ -146,10 +146,11 @@ class FairRule:
         return rows
 
     def scalars(self) -> dict[str, float]:
-        """exploration: options in play / options of the field; in_play: their mean number."""
+        """exploration: options in play / options of the field; p1: its plan; in_play: their mean number."""
         sizes = [len(play) for play in self.play]
+        planned = geometric(max(0.0, self._ready), self.settings.k)
         fields = [min(self.field, len(row)) if self.field else len(row) for row in self.prior]
-        return {"exploration": sum(sizes) / sum(fields), "in_play": float(np.mean(sizes))}
+        return {"exploration": sum(sizes) / sum(fields), "p1": planned, "in_play": float(np.mean(sizes))}
 
     def words(self) -> str:
         return f"{np.mean([len(play) for play in self.play]):.1f} options in play per layer"
@@ -158,10 +159,12 @@ class FairRule:
         self._collect()
         rows = {"frequency": self.frequency, "credit": self.credit, "weight": self.weight}
         return {**{name: [row.tolist() for row in value] for name, value in rows.items()},
-                "play": self.play, "field": self.field, "steps": self._steps}  # fmt: skip
+                "play": self.play, "field": self.field, "steps": self._steps,
+                "ready": self._ready}  # fmt: skip
 
     def load(self, state: Mapping[str, Any]) -> None:
         for name in ("frequency", "credit", "weight"):
             setattr(self, name, [np.array(row) for row in state[name]])
         self.play, self.field, self._steps = [list(row) for row in state["play"]], state["field"], state["steps"]
+        self._ready = state["ready"]
         self._pending = []

@@ -58,9 +58,7 @@ def stacked_bar(where: Sequence[tuple[str, float]], amount: float | None, width:
     parts, at = [rect(1, 4, width - 2, 34, "empty", round_by=5)], 0.0
     for index, (name, spent) in enumerate(where):
         wide = x(at + spent) - x(at)
-        parts.append(
-            rect(x(at), 4, max(wide, 0.8), 34, f"cut f-{colour(name, index)}", f"{name}: {seconds(spent)}")
-        )
+        parts.append(rect(x(at), 4, max(wide, 0.8), 34, f"cut f-{colour(name, index)}", f"{name}: {seconds(spent)}"))
         if len(name) * CHAR + 12 <= wide:
             parts.append(label(x(at) + wide / 2, 25, name, "inbar", "middle"))
         at += spent

@@ -132,6 +132,9 @@ def _policies(view: ReportView) -> Drawn | None:
     share = tuple((x, 100 * y) for x, y in drawn)
     curve = tuple((x, 100 * y) for x, y in planned)
     lines = (Line("ink", curve, area=True), Line("rival", share, dots=True))
+    if view.explore.narrowing:
+        words = "Dots: options still in play, of those that the budget brought into play; line: the plan."
+        return _inner("Explored share", "options in play, %", lines, 100.0, words)
     sides = ((22.0, 14.0, "P1 explores"), (72.0, 72.0, "P2 exploits"))
     words = "Dots: share of choices that P1 drew in a slice; line: its plan, k^progress. P2 has the rest."
     return _inner("P1 and P2", "P1 share of choices, %", lines, 100.0, words, sides)

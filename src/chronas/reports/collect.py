@@ -194,9 +194,7 @@ def _confusion(found: NetworkView | None, data: DataView | None) -> ConfusionVie
     names = data.classes if data and len(data.classes) == side else ()
     names = names or tuple(name for name, _ in found.per_class) or tuple(str(i) for i in range(side))
     per_class = found.per_class or tuple(
-        (name, 100 * row[i] / sum(row))
-        for i, (name, row) in enumerate(zip(names, square, strict=False))
-        if sum(row)
+        (name, 100 * row[i] / sum(row)) for i, (name, row) in enumerate(zip(names, square, strict=False)) if sum(row)
     )
     return ConfusionView(names, square if len(names) == side else (), per_class)
 

@@ -86,13 +86,14 @@ def explore(files: RunFiles, decisions: Sequence[DecisionView]) -> ExploreView:
         if record.get("kind") != "outcome" or section(record.get("work")).get("work") != "advance":
             continue
         x, metrics = number(record.get("progress")), section(record.get("metrics"))
-        for name in ("exploration", "p1", "entropy", "images_per_second"):
+        for name in ("exploration", "p1", "in_play", "entropy", "images_per_second"):
             y = number(metrics.get(name))
             if x is not None and y is not None:
                 lines.setdefault(name, []).append((x, y))
     most = max((len(d.options) for d in decisions), default=0)
     return ExploreView(
         share=thin(lines.get("exploration", [])),
+        narrowing="in_play" in lines,
         planned=thin(lines.get("p1", []) or _plan(files, lines.get("exploration", []))),
         entropy=thin(lines.get("entropy", [])),
         rate=thin(lines.get("images_per_second", [])),

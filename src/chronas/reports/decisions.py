@@ -27,9 +27,7 @@ def decisions(files: RunFiles) -> tuple[DecisionView, ...]:
     return tuple(views)
 
 
-def _decision(
-    decision: Json, index: int, rows: dict[str, Sequence[object]], choices: Sequence[object]
-) -> DecisionView:
+def _decision(decision: Json, index: int, rows: dict[str, Sequence[object]], choices: Sequence[object]) -> DecisionView:
     options = tuple(text(option) for option in items(decision.get("options")))
     whole = {name: row for name, row in rows.items() if options and len(row) == len(options)}
     values = {name: tuple(number(v) for v in row) for name, row in whole.items()}

@@ -61,9 +61,7 @@ def grids(decision: DecisionView, scales: Sequence[tuple[str, str, Shades]]) -> 
     return svg(width, decision.side * cell + 36, parts, f"{decision.name}: tables over kernel sizes")
 
 
-def _grid(
-    decision: DecisionView, table: TableView, scale: Shades, left: float, cell: int, caption: str
-) -> list[str]:
+def _grid(decision: DecisionView, table: TableView, scale: Shades, left: float, cell: int, caption: str) -> list[str]:
     x0, y0, side = left + 14, 18, decision.side
     parts = [label(x0, 11, caption, "small strong")]
     total = sum(v for v in table.values if v is not None)

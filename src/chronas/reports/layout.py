@@ -66,9 +66,7 @@ def _architecture(files: RunFiles) -> Json:
         if section(network).get("name") == "found" and section(section(network).get("architecture")):
             return section(section(network).get("architecture"))
     search, inspect = section(files.result.get("search")), files.inspect
-    choices = (
-        items(search.get("choices")) or items(files.best.get("choices")) or items(inspect.get("choices"))
-    )
+    choices = items(search.get("choices")) or items(files.best.get("choices")) or items(inspect.get("choices"))
     listed = [section(d) for d in items(inspect.get("decisions"))]
     if not choices or len(choices) != len(listed):
         return {}

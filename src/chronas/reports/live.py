@@ -80,9 +80,7 @@ class View(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         return None
 
 
@@ -113,11 +111,7 @@ class PlainLines(View):
     def _due(self, record: Mapping[str, Any]) -> bool:
         progress, when, stage = self._shown
         passed: float = record["t"] - when
-        return (
-            stage != record["stage"]
-            or passed >= 60
-            or (passed >= 2 and record["progress"] - progress > 0.0499)
-        )
+        return stage != record["stage"] or passed >= 60 or (passed >= 2 and record["progress"] - progress > 0.0499)
 
     def say(self, line: str) -> None:
         print(line, flush=True)
@@ -156,17 +150,13 @@ class LivePanel(View):
 
         self.stopping = stopping
         self.console = console or Terminal()
-        self.live: Live = Live(
-            console=self.console, refresh_per_second=rate, transient=True, get_renderable=self.draw
-        )
+        self.live: Live = Live(console=self.console, refresh_per_second=rate, transient=True, get_renderable=self.draw)
 
     def __enter__(self) -> Self:
         self.live.start(refresh=True)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         try:
             self.live.stop()
         except FAULTS:

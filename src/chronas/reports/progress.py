@@ -43,9 +43,7 @@ class RunState:
             spec = json.loads((run / "spec.json").read_text(encoding="utf-8"))
             self.budget = Budget(spec["budget"]["amount"], spec["budget"]["unit"])
             self.about = (
-                f"{spec['method']} in {spec['space']}"
-                if spec["verb"] != "train"
-                else f"recipe {spec['recipe']}"
+                f"{spec['method']} in {spec['space']}" if spec["verb"] != "train" else f"recipe {spec['recipe']}"
             )
         except (OSError, ValueError, KeyError, TypeError):
             self.budget = None
@@ -115,11 +113,11 @@ class RunState:
             return ""
         self._ended.add(self.stage)
         seconds = format_seconds(max(0.0, float(record["t"]) - self.began))
-        shown = ("accuracy", "best") if self.searching else ("accuracy",)
+        shown = ["best"] if self.searching else []
+        if not self.searching or not self.evaluations:
+            shown.append("accuracy")
         words = [word for name, word in self.facts() if name in shown]
-        return f"{clock_words(record['t'])}  {self.stage_title} done in {seconds}: {'  '.join(words)}".rstrip(
-            ": "
-        )
+        return f"{clock_words(record['t'])}  {self.stage_title} done in {seconds}: {'  '.join(words)}".rstrip(": ")
 
     @property
     def stage_title(self) -> str:
@@ -160,12 +158,14 @@ class RunState:
         parts = [("train", "train_accuracy"), ("val", "val_accuracy")]
         shown = [f"{word} {self.metrics[key]:.1f} %" for word, key in parts if number(self.metrics.get(key))]
         words = "  ".join(shown)
-        return f"{words} (shared weights)" if words and self.searching and not self.evaluations else words
+        if not words or not self.searching:
+            return words
+        return f"candidate {words}" if self.evaluations else f"{words} (shared weights)"
 
     def _best(self) -> str:
         if not self.best or self.stage not in ("search", "found"):
             return ""
-        return self.best + ("" if not number(self.best_accuracy) else f"  val {self.best_accuracy:.1f} %")
+        return self.best + (f" (val {self.best_accuracy:.1f} %)" if number(self.best_accuracy) else "")
 
     def _doing(self) -> str:
         metrics, words = self.metrics, []
@@ -211,5 +211,6 @@ def clock_words(seconds: float) -> str:
 def stage_line(state: RunState) -> str:
     """One plain line about the present moment."""
     rows = state.facts()
-    words = "  ".join(words for name, words in rows if name != "best" or state.searching)
+    named = [f"best {words}" if name == "best" else words for name, words in rows if name != "best" or state.searching]
+    words = "  ".join(named)
     return f"{clock_words(state.time)}  {state.stage_title} {100 * state.progress:3.0f} %  {words}"

@@ -37,8 +37,7 @@ def _table(networks: list[Json]) -> list[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
     return [
         "  ".join(
-            cell.rjust(wide) if i else cell.ljust(wide)
-            for i, (cell, wide) in enumerate(zip(row, widths, strict=True))
+            cell.rjust(wide) if i else cell.ljust(wide) for i, (cell, wide) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
     ]

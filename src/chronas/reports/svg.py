@@ -24,14 +24,10 @@ def label(x: float, y: float, words: object, css: str = "", anchor: str = "start
     return f'<text x="{num(x)}" y="{num(y)}"{side}{kind}>{escape(words)}</text>'
 
 
-def rect(
-    x: float, y: float, width: float, height: float, css: str, title: str = "", round_by: float = 0
-) -> str:
+def rect(x: float, y: float, width: float, height: float, css: str, title: str = "", round_by: float = 0) -> str:
     """A rectangle, with a tooltip where `title` is given."""
     corner = f' rx="{num(round_by)}"' if round_by else ""
-    shape = (
-        f'<rect x="{num(x)}" y="{num(y)}" width="{num(width)}" height="{num(height)}"{corner} class="{css}"'
-    )
+    shape = f'<rect x="{num(x)}" y="{num(y)}" width="{num(width)}" height="{num(height)}"{corner} class="{css}"'
     return f"{shape}><title>{escape(title)}</title></rect>" if title else f"{shape}/>"
 
 
@@ -90,9 +86,7 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
     return [(first + i) * step for i in range(count + 1)]
 
 
-def span_of(
-    values: Sequence[float], low: float | None = None, high: float | None = None
-) -> tuple[float, float]:
+def span_of(values: Sequence[float], low: float | None = None, high: float | None = None) -> tuple[float, float]:
     """Axis limits round `values` with a little air; given limits stay."""
     if not values:
         return (0.0 if low is None else low), (1.0 if high is None else high)

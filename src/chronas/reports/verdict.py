@@ -62,8 +62,7 @@ def _found(found: NetworkView, networks: tuple[NetworkView, ...], budget: Budget
     others = rivals(found, networks)
     if others:
         parts = [
-            f"{WORDS.get(n.name, n.title)} {'has ' if not i else ''}{percent(a)}"
-            for i, (n, a) in enumerate(others)
+            f"{WORDS.get(n.name, n.title)} {'has ' if not i else ''}{percent(a)}" for i, (n, a) in enumerate(others)
         ]
         sentence += "; " + ", ".join(parts)
     sentence += "."
@@ -80,9 +79,7 @@ def remarks(networks: tuple[NetworkView, ...], data: DataView | None) -> tuple[s
     if not found or not own:
         return ()
     if own[1] == "validation":
-        return (
-            "The data has no test split: accuracies are of the validation images, which chose the network.",
-        )
+        return ("The data has no test split: accuracies are of the validation images, which chose the network.",)
     others = rivals(found, networks)
     if not others or not data or not data.test:
         return ()

@@ -91,6 +91,7 @@ class ExploreView:
 
     share: Points = ()
     planned: Points = ()
+    narrowing: bool = False
     entropy: Points = ()
     rate: Points = ()
     entropy_max: float | None = None

@@ -74,7 +74,10 @@ class FakeRun:
         outcome = self._run(piece)
         self.done += 1
         self.method.tell(outcome, self.progress)
-        self.trace.append([work_to_json(piece), best_of(self.method)])
+        best = best_of(self.method)
+        if best is not None and tuple(best) in self.judged and self.finite:
+            require(tuple(best) in self.finite, f"{best} has no finite accuracy, but is called the best.")
+        self.trace.append([work_to_json(piece), best])
 
     def _run(self, work: Work) -> Outcome:
         if isinstance(work, Advance):
@@ -129,17 +132,13 @@ def made_up_loss(mix: Mix) -> Tensor:
 
 def check_mix(mix: Mix, space: Space) -> None:
     """Raise AssertionError unless `mix` names different, known options of every slot and fitting weights."""
-    require(
-        len(mix) == len(space.decisions), f"A mix has {len(mix)} slots for {len(space.decisions)} decisions."
-    )
+    require(len(mix) == len(space.decisions), f"A mix has {len(mix)} slots for {len(space.decisions)} decisions.")
     for part, decision in zip(mix, space.decisions, strict=True):
         options, where = part.options, f"in the mix of {decision.name!r}"
         require(len(options) > 0, f"No option {where}.")
         require(all(type(o) is int for o in options), f"Options {options} {where} must be plain ints.")
         require(len(set(options)) == len(options), f"An option twice {where}: {options}.")
-        require(
-            all(0 <= o < len(decision.options) for o in options), f"An unknown option {where}: {options}."
-        )
+        require(all(0 <= o < len(decision.options) for o in options), f"An unknown option {where}: {options}.")
         if part.weights is not None:
             require(
                 tuple(part.weights.shape) == (len(options),),
@@ -199,9 +198,6 @@ def _check_faults(make_method: MakeMethod, space: Space, seed: int) -> None:
     kinds: tuple[Faults, ...] = ("errors", "nan", "all")
     for faults in kinds:
         run = FakeRun(make_method(space, seed), faults=faults).until(ROUNDS)
-        best = best_of(run.method)
-        if best is not None and tuple(best) in run.judged and run.finite:
-            require(tuple(best) in run.finite, f"{best} has no finite accuracy, but is called the best.")
         run.method.inspect()
 
 

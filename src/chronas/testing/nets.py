@@ -64,15 +64,11 @@ def _check_run(space: Space, choices: Choices, task: Task) -> None:
     for name, parameter in net.named_parameters():
         grad = parameter.grad
         require(grad is not None, f"{what}: the parameter {name} gets no gradient.")
-        require(
-            grad is not None and bool(grad.isfinite().all()), f"{what}: the gradient of {name} is not finite."
-        )
+        require(grad is not None and bool(grad.isfinite().all()), f"{what}: the gradient of {name} is not finite.")
 
 
 def _batch(task: Task, size: int) -> tuple[Tensor, Tensor]:
-    images = torch.randn(
-        size, task.channels, task.height, task.width, generator=torch_stream(0, "testing", "images")
-    )
+    images = torch.randn(size, task.channels, task.height, task.width, generator=torch_stream(0, "testing", "images"))
     return images, torch.arange(size) % task.classes
 
 

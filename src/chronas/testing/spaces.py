@@ -163,9 +163,7 @@ def _check_file(space: Space, choices: Choices) -> None:
     text = json.dumps(Architecture(space, choices).to_json())
     back = Architecture.from_json(json.loads(text))
     require(back.choices == choices, f"The file of {choices} reads back as {back.choices}.")
-    require(
-        back.space.settings == space.settings, f"The file of {choices} reads back with {back.space.settings}."
-    )
+    require(back.space.settings == space.settings, f"The file of {choices} reads back with {back.space.settings}.")
 
 
 def _check_strange_files(good: dict[str, Any]) -> None:

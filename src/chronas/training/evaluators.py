@@ -19,7 +19,6 @@ from chronas.training.recipes import Recipe
 from chronas.training.supernet import Slice, SupernetTrainer
 from chronas.work import Evaluate
 
-
 EPOCHS_AN_EVALUATION = 8
 """A budget in evaluations names no length; each is then worth so many epochs."""
 
@@ -72,7 +71,9 @@ class ShortTraining:
         saved = self._waiting
         if saved is not None:
             amount, started = saved["amount"], ledger.clock() - saved["seconds"]
-            part = Ledger(Budget(amount, part.budget.unit), clock=ledger.clock, started=started, reserve=saved["reserve"])
+            part = Ledger(
+                Budget(amount, part.budget.unit), clock=ledger.clock, started=started, reserve=saved["reserve"]
+            )
             part.restore(saved["part"])
             trainer.load(saved["trainer"])
         return _CutOff(work, part, trainer)
@@ -82,7 +83,7 @@ class ShortTraining:
         metrics: dict[str, float] = {}
         # One that was cut off has metrics only after another step, though the snapshot took its last seconds.
         while not part.exhausted or (trainer.steps and not metrics):
-            if metrics and part.budget.unit == "seconds" and part.left < metrics["step_seconds"]:
+            if metrics and not part.fits(metrics["step_seconds"]):
                 break
             advanced = trainer.advance(part, pause)
             self._notes += trainer.notes()

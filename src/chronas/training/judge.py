@@ -24,7 +24,11 @@ class Judgement:
 
     def per_class(self, classes: Sequence[str]) -> dict[str, float]:
         """Accuracy in percent of each class that has images."""
-        return {name: 100 * row[i] / sum(row) for i, (name, row) in enumerate(zip(classes, self.confusion, strict=True)) if sum(row)}
+        return {
+            name: 100 * row[i] / sum(row)
+            for i, (name, row) in enumerate(zip(classes, self.confusion, strict=True))
+            if sum(row)
+        }
 
 
 @torch.no_grad()
@@ -35,7 +39,9 @@ def judge(
     """Run `net` in eval mode over all images of `split`."""
     was_training = net.training
     net.eval()
-    batches = Batches(split, batch_size, mean=mean, std=std, seed=0, purpose="judge", device=hardware.device, shuffle=False)
+    batches = Batches(
+        split, batch_size, mean=mean, std=std, seed=0, purpose="judge", device=hardware.device, shuffle=False
+    )
     loss: Tensor | float = 0.0
     counts = torch.zeros(classes * classes, dtype=torch.int64, device=hardware.device)
     for images, labels in batches.sequential(batch_size):

@@ -90,7 +90,7 @@ class NetworkTrainer:
             so_far.step_took(now - started)
             if so_far.steps >= self.slice_steps or now - began >= self.slice_seconds or ledger.exhausted:
                 break
-            if ledger.budget.unit == "seconds" and ledger.left < so_far.slowest:
+            if not ledger.fits(so_far.slowest):
                 break
             paused = pause()
         so_far.seconds = time.monotonic() - began

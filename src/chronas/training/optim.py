@@ -40,7 +40,8 @@ class SparseSGD:
         grads = [p.grad for p in used if p.grad is not None]
         if self.weight_decay:
             decayed = [(g, p) for g, p in zip(grads, used, strict=True) if p.dim() > 1 or self.decay_norm]
-            torch._foreach_add_([g for g, _ in decayed], [p for _, p in decayed], alpha=self.weight_decay)
+            if decayed:
+                torch._foreach_add_([g for g, _ in decayed], [p for _, p in decayed], alpha=self.weight_decay)
         if self.momentum:
             velocity = [self._velocity_of(p) for p in used]
             torch._foreach_mul_(velocity, self.momentum)

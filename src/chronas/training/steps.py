@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -143,7 +143,7 @@ def forward_backward(
     labels: Tensor,
     *,
     criterion: Callable[[Tensor, Tensor], Tensor],
-    parameters: Iterable[nn.Parameter],
+    parameters: Sequence[nn.Parameter],
     hardware: Hardware,
     micro: MicroBatches,
     sums: Sums,

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from chronas.budget import Ledger
+from chronas.data.augment import Augment
 from chronas.data.batches import Batches
 from chronas.data.images import ImageData
-from chronas.data.augment import Augment
 from chronas.errors import UsageError
 from chronas.methods.oneshot import OneShotMethod
 from chronas.nets.mix import Mix, one_hot
@@ -111,7 +111,7 @@ class SupernetTrainer:
             so_far.step_took(now - started)
             if so_far.steps >= limit.steps or now - began >= limit.seconds or ledger.exhausted:
                 break
-            if ledger.budget.unit == "seconds" and ledger.left < so_far.slowest:
+            if not ledger.fits(so_far.slowest):
                 break
             paused = pause()
         so_far.seconds = time.monotonic() - began
