@@ -23,7 +23,7 @@ from chronas.budget import Budget, Ledger, RunClock
 from chronas.data.images import ImageData
 from chronas.deploy.bundle import Bundle, save_bundle
 from chronas.driver import Driver, Listener, Reason, Stage
-from chronas.errors import ChronasError, RunError, UsageError
+from chronas.errors import ChronasError, NothingEvaluatedError, RunError, UsageError
 from chronas.execution.inline import InlineExecutor
 from chronas.execution.interrupt import StopFlag
 from chronas.methods import METHODS
@@ -43,7 +43,7 @@ from chronas.training.judge import judge
 from chronas.training.network import NetworkTrainer, plan, seeded_network
 from chronas.training.recipes import Recipe, recipe
 from chronas.training.supernet import Slice, SupernetSettings, SupernetTrainer
-from chronas.work import Choices
+from chronas.work import Choices, Evaluate
 
 EXIT_SECONDS = 0.5
 """What leaving the process takes, kept back of every time budget."""
@@ -170,10 +170,15 @@ class Session:
             # A user without the search would also load the data and write the result in that time.
             amount = budget.amount - float(self.result["budget"]["stages"]["load data"]["seconds"]["load data"])
         else:
-            amount = end * budget.amount - started
+            amount = self._deadline(end) - started
         last = name == "rival" or end >= 1
         reserve = closing + (self.report_seconds + EXIT_SECONDS if last else 0.0)
         return Ledger(Budget(max(amount, 1e-3), "seconds"), clock=self.clock, started=started, reserve=reserve)
+
+    def _deadline(self, share: float) -> float:
+        """The reading of the run's clock at `share` of the budget: shares are of what loading left."""
+        loaded = next(float(r["t"]) for r in self.folder.journal.records() if r["kind"] == "start")
+        return loaded + share * (self.spec.budget.amount - loaded)
 
     def _started(self, name: str) -> float:
         """When a stage began on the run's clock: where its journal says so, else now."""
@@ -202,7 +207,7 @@ class Session:
         reason = driver.run()
         self._inspect(method, ledger.progress)
         if reason == "finished":
-            best = method.best()
+            best = self._best_of(method)
             self._on_best(best, {})
             architecture = Architecture(self.space, best)
             cost = nets.cost(architecture, self.data.task)
@@ -214,6 +219,20 @@ class Session:
             }  # fmt: skip
         self._booked("search", ledger)
         return reason
+
+    def _best_of(self, method: Method) -> Choices:
+        """What the search found. A `fit` whose time ran out before anything was judged goes on all the same."""
+        try:
+            return method.best()
+        except NothingEvaluatedError:
+            if self.spec.verb == "search":
+                raise
+        asked = method.ask(1, 0.0)
+        work = asked[0] if asked else None
+        first = work.choices if isinstance(work, Evaluate) else sample(self.space, stream(self.spec.seed, "unjudged"))
+        message = f"There was no time to judge any network: {self.space.notation(first)} is taken unjudged."
+        self._record({"kind": "note", "stage": "search", "level": "warning", "message": message})
+        return first
 
     def _search_executor(self, method: Method, ledger: Ledger) -> InlineExecutor:
         short = ShortTraining(self.space, self.data, self.recipe, self.hardware, self.spec.seed)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_runs import Processes, home, log_of, order, read, result, wait_for
+from fault_runs import Processes, home, log_of, notes, order, read, result, run, wait_for
 
 from chronas.runs.journal import Journal
 
@@ -55,4 +55,16 @@ def test_what_was_spent_before_a_kill_counts(runs: dict[str, Path]) -> None:
     assert second["t"] >= carried
     assert carried < result(out)["budget"]["seconds"] <= CUT
     assert result(out)["status"] == "finished"
+    assert read(out, "best.json")["choices"] == result(out)["search"]["choices"]
+
+
+def test_a_search_without_any_time_does_not_stop_a_fit(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = {**order("fit", "random", out, signals=[[9, "SIGTERM"]]), "budget": "30s"}
+    words["options"]["search_share"] = 1e-9
+    assert run(words) == 143, log_of(out)
+    (note,) = notes(out)
+    assert "no time to judge any network" in note
+    records = Journal(out / "journal.jsonl", write=False).records()
+    assert any(r["stage"] == "found" and r["kind"] == "epoch" for r in records)
     assert read(out, "best.json")["choices"] == result(out)["search"]["choices"]

@@ -3,8 +3,8 @@
 Preset `paper` is Algorithm 1 (`chronas.methods.nasib_paper`). The default rule (`chronas.methods.nasib_fair`)
 keeps its ideas (two options compared per layer, least-used first, an explored share of k^progress, the budget
 decides how much is explored) and changes how credit is given, because the paper's rule picks architectures
-worse than random ones in small budgets: see docs/nasib.md for the ablation. At the end a shortlist around the
-best alphas is trained briefly from scratch with what is left of the budget, and the best of it is the result.
+worse than random ones in small budgets: see docs/nasib.md for the ablation. The end of the budget trains a
+shortlist briefly from scratch (`chronas.methods.finals`), and the best of it is the result.
 
 Left open by the papers, chosen here: lam 0.1 and raw counts in P1 (preset `paper`), supernet batch 64, learning
 rate 0.05, clipping at 5, L2 3e-4, no dropout while searching, crop and flip on colour images.
@@ -22,12 +22,11 @@ from torch import Tensor
 
 from chronas.errors import UsageError
 from chronas.methods.base import Inspection
-from chronas.methods.halving import HalvingSettings, SuccessiveHalving
+from chronas.methods.finals import FinalRound
 from chronas.methods.nasib_fair import FairRule
 from chronas.methods.nasib_paper import PaperRule
 from chronas.methods.oneshot import Alternation, OneShotMethod
 from chronas.nets.mix import Mix
-from chronas.seeding import stream
 from chronas.spaces import Space
 from chronas.work import Advance, Choices, Evaluate, Outcome, Work
 
@@ -42,8 +41,8 @@ class NasibSettings:
     k                explored share at the end of the supernet's training (paper: 0.1)
     prior            option=weight words, e.g. ("3x3=2", "5x5=1"): start values of alpha (paper, section 3.4)
     prior_from       architectures (notations) whose options are favoured by how often they occur: our addition
-    shortlist        architectures trained briefly from scratch at the end, 0 for none
-    train_share      part of the budget that trains the supernet when there is a shortlist
+    shortlist        architectures trained briefly from scratch in the final round, 0 for no such round
+    train_share      part of the budget that trains the supernet when there is a final round
     interleave       epoch: a pass over the training images, then one over the held-out ones; step: spread evenly
     architecture_steps  per weight step, with interleave=step
     paths            fair: options per layer in a weight step, 1 or 2 (a plain sum)
@@ -60,8 +59,8 @@ class NasibSettings:
     k: float = 0.1
     prior: tuple[str, ...] = ()
     prior_from: tuple[str, ...] = ()
-    shortlist: int = 6
-    train_share: float = 0.5
+    shortlist: int = 8
+    train_share: float = 0.35
     interleave: Literal["epoch", "step"] = "step"
     architecture_steps: float = 0.2
     paths: int = 1
@@ -103,7 +102,7 @@ class Nasib(OneShotMethod):
         prior = prior_alphas(space, settings)
         self.rule = PaperRule(prior, settings) if settings.rule == "paper" else FairRule(prior, settings, seed)
         self.train_until = settings.train_share if settings.shortlist else 1.0
-        self._finals: SuccessiveHalving | None = None
+        self._finals: FinalRound | None = None
 
     # -- asking ----------------------------------------------------------------------------------------
 
@@ -113,27 +112,17 @@ class Nasib(OneShotMethod):
         if not self.settings.shortlist:
             return []
         if self._finals is None:
-            self._finals = self._final_round(self._shortlist())
-        return self._finals.ask(count, progress)
+            self._finals = self._final_round()
+        return self._finals.ask()
 
-    def _final_round(self, notations: tuple[str, ...]) -> SuccessiveHalving:
-        settings = HalvingSettings(candidates=len(notations), first=notations)
-        return SuccessiveHalving(self.space, settings, self.seed, part=1 - self.train_until)
-
-    def _shortlist(self) -> tuple[str, ...]:
-        """The argmax of alpha, and architectures drawn around it: every layer from softmax(alpha) in play."""
-        rng, chosen = stream(self.seed, "nasib", "shortlist"), [self._argmax()]
-        for _ in range(200 * self.settings.shortlist):
-            if len(chosen) >= self.settings.shortlist:
-                break
-            drawn = tuple(int(rng.choice(len(p), p=p)) for p in self.rule.shares())
-            if drawn not in chosen:
-                chosen.append(drawn)
-        return tuple(self.space.notation(choices) for choices in chosen)
+    def _final_round(self) -> FinalRound:
+        shares = self.rule.shares()
+        alphas = [np.where(p > 0, row, np.nan) for row, p in zip(self.rule.alphas(), shares, strict=True)]
+        return FinalRound(self.space, alphas, shares, self.settings.shortlist, 1 - self.train_until, self.seed)
 
     def tell(self, outcome: Outcome, progress: float) -> None:
         if isinstance(outcome.work, Evaluate) and self._finals is not None:
-            self._finals.tell(outcome, progress)
+            self._finals.tell(outcome)
 
     def best(self) -> Choices:
         """The best of the shortlist once one of it was judged; before that the argmax of alpha in every layer."""
@@ -177,13 +166,11 @@ class Nasib(OneShotMethod):
         tables = {"alpha": [row.tolist() for row in self.rule.alphas()],
                   "frequency": [row.tolist() for row in self.rule.frequency]}  # fmt: skip
         if self._finals is not None:
-            return Inspection(f"shortlist: {self._finals.inspect().message}", tables)
+            return Inspection(self._finals.words(), tables)
         return Inspection(self.rule.words(), tables)
 
     def state(self) -> dict[str, Any]:
-        finals = None
-        if self._finals is not None:
-            finals = {"first": list(self._finals.settings.first), "state": self._finals.state()}
+        finals = None if self._finals is None else self._finals.state()
         return {**super().state(), "rule": self.rule.state(), "finals": finals}
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -191,8 +178,9 @@ class Nasib(OneShotMethod):
         self.rule.load(state["rule"])
         self._finals = None
         if state["finals"] is not None:
-            self._finals = self._final_round(tuple(state["finals"]["first"]))
-            self._finals.load(state["finals"]["state"])
+            self._finals = FinalRound.restored(
+                self.space, state["finals"], self.settings.shortlist, 1 - self.train_until, self.seed
+            )
 
 
 def prior_alphas(space: Space, settings: NasibSettings) -> list[Floats]:

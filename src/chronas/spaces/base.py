@@ -6,6 +6,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
 from chronas.errors import ArchitectureError
 from chronas.work import Choices
 
@@ -54,6 +57,13 @@ class Space(ABC):
     @abstractmethod
     def parse(self, text: str) -> Choices:
         """The choices that `notation` writes as `text`; raises ArchitectureError."""
+
+    def features(self, decision: int) -> npt.NDArray[np.float64]:
+        """What the options of a decision have in common with others: an array (options, features).
+
+        Methods may learn from one option about similar ones; a space without such knowledge has no columns.
+        """
+        return np.zeros((len(self.decisions[decision].options), 0))
 
     def plain(self) -> Choices | None:
         """What a person would choose without a search, where the space has such a point: the plain baseline."""

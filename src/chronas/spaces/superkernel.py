@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from chronas.errors import UsageError
 from chronas.spaces.base import Decision, Space, join_options, split_options
@@ -83,6 +87,17 @@ class SuperkernelSpace(Space):
     def uniform(self, option: str) -> Choices:
         """The architecture that has `option` in every layer."""
         return self.parse("-".join([option] * len(self.decisions)))
+
+    def features(self, decision: int) -> npt.NDArray[np.float64]:
+        """Kind, log area by kind, elongation |log(height/width)|, number of even sides."""
+        rows = []
+        for kernel in self.kernels:
+            area = math.log(kernel.height * kernel.width)
+            kinds = [float(kernel.kind == kind) for kind in ("sep", "max", "avg")]
+            even = float(kernel.height % 2 == 0) + float(kernel.width % 2 == 0)
+            dense = area if kernel.kind == "conv" else 0.0
+            rows.append([*kinds, dense, area - dense, abs(math.log(kernel.height / kernel.width)), even])
+        return np.array(rows)
 
     def plain(self) -> Choices | None:
         """3x3 in every layer, where it is an option."""

@@ -1,0 +1,160 @@
+"""The final round: a few short trainings from scratch, guided by what similar options did in earlier ones.
+
+Shared weights judge options early in their training, where separable kernels look as good as dense ones; a network
+trained alone tells another story. So the end of the budget trains architectures alone: first some drawn by alpha and
+some at random, then ones proposed by a Bayesian linear model of validation accuracy over the options' features (size,
+separable or not, ...; data of the space) and their alphas, by Thompson sampling; at last the best few for longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chronas.methods.ranking import ScoreBook
+from chronas.seeding import stream
+from chronas.spaces import Space
+from chronas.spaces.moves import sample
+from chronas.work import Choices, Evaluate, Fidelity, Outcome, Work
+
+Floats = npt.NDArray[np.float64]
+LONGER = 3.0
+"""How much longer the last few are trained than the others."""
+
+
+class FinalRound:
+    """Asks for `count` short trainings and `last` longer ones within `part` of the budget.
+
+    alphas   per decision, the alphas in play (nan for options out of play); shares: their softmax, to draw from
+    """
+
+    def __init__(
+        self, space: Space, alphas: Sequence[Floats], shares: Sequence[Floats], count: int, part: float, seed: int
+    ) -> None:
+        self.space, self.seed, self.count = space, seed, count
+        self.alphas = [np.nan_to_num(row, nan=float(np.nanmin(row)) - 1.0) for row in alphas]
+        self.shares = list(shares)
+        self.last = max(1, count // 4)
+        self.unit = part / (count + LONGER * self.last)
+        self.seen: list[tuple[Choices, float]] = []
+        self.pool: list[Choices] = []
+        self._asked = self._told = 0
+        self._finalists: list[Choices] = []
+        self.short, self.long = ScoreBook(), ScoreBook()
+
+    # -- asking ----------------------------------------------------------------------------------------
+
+    def ask(self) -> Sequence[Work]:
+        """The next training; empty when the round is over."""
+        place, self._asked = self._asked, self._asked + 1
+        if place < self.count:
+            self.pool.append(self._next(place))
+            return [Evaluate(self.pool[-1], Fidelity("train", self.unit))]
+        if not self._finalists:
+            self._finalists = self.short.ranked()[: self.last]
+        if place - self.count < len(self._finalists):
+            return [Evaluate(self._finalists[place - self.count], Fidelity("train", LONGER * self.unit))]
+        return []
+
+    def _next(self, place: int) -> Choices:
+        """The argmax of alpha, then a draw by alpha and one at random in turn, from the middle on the model's."""
+        rng = stream(self.seed, "finals", place)
+        known = [choices for choices in self.pool]
+        for _ in range(100):
+            if place == 0:
+                drawn = tuple(int(np.argmax(row)) for row in self.alphas)
+            elif place < self.count / 2 or len(self.seen) < 3:
+                drawn = self._by_alpha(rng) if place % 2 else sample(self.space, rng)
+            else:
+                drawn = self._by_model(rng)
+            if drawn not in known:
+                return drawn
+        return sample(self.space, rng)
+
+    def _by_alpha(self, rng: np.random.Generator) -> Choices:
+        return tuple(int(rng.choice(len(p), p=p)) for p in self.shares)
+
+    def _by_model(self, rng: np.random.Generator) -> Choices:
+        """The best architecture under one draw from the posterior of the model's weights."""
+        tables = self._tables()
+        rows = np.array([_mean_features(tables, choices) for choices, _ in self.seen])
+        weights = thompson(rows, np.array([accuracy for _, accuracy in self.seen]), rng)
+        return tuple(int(np.argmax(table @ weights)) for table in tables)
+
+    def _tables(self) -> list[Floats]:
+        """Per decision: features of every option, alpha the last of them; all on one scale over the space."""
+        raw = [np.column_stack([self.space.features(i), row]) for i, row in enumerate(self.alphas)]
+        everything = np.concatenate(raw)
+        spread = everything.std(axis=0)
+        return [(table - everything.mean(axis=0)) / np.where(spread > 0, spread, 1.0) for table in raw]
+
+    # -- hearing ---------------------------------------------------------------------------------------
+
+    def tell(self, outcome: Outcome) -> None:
+        """Hear of a training; failures count as asked and nothing else."""
+        assert isinstance(outcome.work, Evaluate)
+        longer = outcome.work.fidelity.share > 1.5 * self.unit
+        (self.long if longer else self.short).tell(outcome)
+        accuracy = outcome.metrics.get("val_accuracy", float("nan"))
+        if not longer and outcome.error is None and np.isfinite(accuracy):
+            self.seen.append((outcome.work.choices, float(accuracy)))
+
+    @property
+    def judged(self) -> bool:
+        """Whether any network has been judged."""
+        return len(self.short) > 0
+
+    def best(self) -> Choices:
+        """The best of the longer trainings once there is one, else of the short ones."""
+        return (self.long if len(self.long) else self.short).best()
+
+    def words(self) -> str:
+        """One line for people."""
+        if self._asked <= self.count:
+            return f"final round: network {self._asked} of {self.count}"
+        return f"final round: finalist {min(self._asked - self.count, self.last)} of {self.last}, trained longer"
+
+    # -- keeping ---------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "alphas": [row.tolist() for row in self.alphas], "shares": [row.tolist() for row in self.shares],
+            "asked": self._asked, "pool": [list(c) for c in self.pool],
+            "seen": [[list(c), a] for c, a in self.seen], "finalists": [list(c) for c in self._finalists],
+            "short": self.short.state(), "long": self.long.state(),
+        }  # fmt: skip
+
+    @classmethod
+    def restored(cls, space: Space, state: Mapping[str, Any], count: int, part: float, seed: int) -> FinalRound:
+        """The round whose `state()` was `state`."""
+        alphas = [np.array(row) for row in state["alphas"]]
+        made = cls(space, alphas, [np.array(row) for row in state["shares"]], count, part, seed)
+        made._asked = state["asked"]
+        made.pool = [tuple(c) for c in state["pool"]]
+        made.seen = [(tuple(c), a) for c, a in state["seen"]]
+        made._finalists = [tuple(c) for c in state["finalists"]]
+        made.short.load(state["short"])
+        made.long.load(state["long"])
+        return made
+
+
+def _mean_features(tables: Sequence[Floats], choices: Choices) -> Floats:
+    return np.asarray(np.mean([table[choice] for table, choice in zip(tables, choices, strict=True)], axis=0))
+
+
+def thompson(rows: Floats, targets: Floats, rng: np.random.Generator, *, ridge: float = 0.3) -> Floats:
+    """A draw from the posterior of a linear model: targets ~ rows @ weights + constant + noise.
+
+    rows (n, f), targets (n,); the prior is N(0, 1/ridge) in units of standardised rows, the noise is estimated.
+    """
+    centred = rows - rows.mean(axis=0)
+    scale = np.where(centred.std(axis=0) > 1e-9, centred.std(axis=0), np.inf)
+    z, y = centred / scale, targets - targets.mean()
+    precision = z.T @ z + ridge * np.eye(z.shape[1])
+    mean = np.linalg.solve(precision, z.T @ y)
+    noise = float(np.mean((y - z @ mean) ** 2)) + 1e-6
+    drawn = rng.multivariate_normal(mean, noise * np.linalg.inv(precision), method="cholesky")
+    return np.asarray(drawn / scale)
