@@ -1,15 +1,17 @@
-"""The library's verbs: search, fit, train, resume. The command line calls these and nothing else."""
+"""The library's verbs: search, fit, train, resume, demo. The command line calls these and nothing else."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from chronas.architecture import Architecture
-from chronas.budget import Budget, RunClock, Unit
+from chronas.budget import Budget, RunClock
+from chronas.check import check
 from chronas.data.images import ImageData
 from chronas.data.load import load
 from chronas.driver import Listener
@@ -18,15 +20,11 @@ from chronas.execution.interrupt import StopFlag
 from chronas.policy import plan_fit
 from chronas.reports.html import write_report
 from chronas.runs.files import check_format, disk_faults
-from chronas.runs.folder import RunFolder, _refuse_occupied
-from chronas.session import Session, check
-from chronas.spec import DataSpec, RunSpec, Verb, check_groups
+from chronas.runs.folder import RunFolder, refuse_occupied
+from chronas.session import Session
+from chronas.spec import DataSpec, RunSpec, Verb, check_groups, read_spec
 
 Settings = Mapping[str, Mapping[str, Any]]
-_SHAPES: Mapping[str, type[Any] | tuple[type[Any], ...]] = {
-    "data": dict, "budget": dict, "seed": int, "device": str, "precision": str, "space": str, "method": str,
-    "recipe": str, "settings": dict, "search_share": (int, float), "baselines": list, "rival": bool, "notes": list,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,11 +63,12 @@ class Options:
 
     space, method, preset  names; None lets Chronas choose (see docs/how-fit-decides.md)
     settings   {"method": {"k": 0.2}, "space": {"m": 5}, "supernet": {...}, "recipe": {...}}
-    size, val_share, limit, skip_bad   as in `chronas.data.load.load`
+    size, val_share, test_share, limit, skip_bad   as in `chronas.data.load.load`
     baselines  any of "random", "plain": trained like the found network, beside it
-    rival      train the hand-made residual network for the same time afterwards
+    rival      afterwards train the hand-made residual network for as long as the search and the found network took
     listeners  called with every journal record
     started    a time.monotonic() reading at which the user's clock began; None: now
+    stop       receives Ctrl-C and SIGTERM while the verb works; None: a flag of its own
     """
 
     space: str | None = None
@@ -82,6 +81,7 @@ class Options:
     precision: str = "auto"
     size: int | None = None
     val_share: float | None = None
+    test_share: float = 0.1
     limit: int | None = None
     skip_bad: bool = False
     baselines: tuple[str, ...] = ()
@@ -89,6 +89,24 @@ class Options:
     search_share: float | None = None
     listeners: Sequence[Listener] = ()
     started: float | None = None
+    stop: StopFlag | None = None
+
+
+DEMO_DATA, DEMO_BUDGET = "digits", "84s"
+DEMO = Options(
+    space="superkernel", method="nasib", settings={"space": {"layers": 6, "width": 16, "m": 5}},
+    baselines=("random", "plain"), rival=True, search_share=60 / 84,
+)  # fmt: skip
+"""The demo: of 84 seconds 60 for the search, and 8 for each of three networks; then 68 more for the rival."""
+
+
+def demo(
+    out: str | Path, *, seed: int = 0, listeners: Sequence[Listener] = (), started: float | None = None,
+    stop: StopFlag | None = None,
+) -> RunResult:  # fmt: skip
+    """`fit` with all comparisons on handwritten digits that come with scikit-learn. Raises UsageError, RunError."""
+    options = dataclasses.replace(DEMO, seed=seed, listeners=listeners, started=started, stop=stop)
+    return fit(DEMO_DATA, budget=DEMO_BUDGET, out=out, options=options)
 
 
 def search(data: Any, *, budget: str | float | Budget, out: str | Path, options: Options | None = None) -> RunResult:
@@ -123,22 +141,27 @@ def train(
 
 
 def resume(
-    run: str | Path, *, data: Any = None, listeners: Sequence[Listener] = (), started: float | None = None
-) -> RunResult:
+    run: str | Path, *, data: Any = None, listeners: Sequence[Listener] = (), started: float | None = None,
+    stop: StopFlag | None = None,
+) -> RunResult:  # fmt: skip
     """Go on with an interrupted or killed run; a finished one is returned as it is.
 
-    data  needed only where the run was started with arrays or a Dataset instead of a path.
+    data   needed only where the run was started with arrays or a Dataset instead of a path
+    others as in `Options`. Raises UsageError, DataError, RunError.
     """
     began = time.monotonic() if started is None else started
     folder = RunFolder.open(run)
-    spec = _spec(folder)
+    spec = read_spec(folder.spec, folder.path / "spec.json")
     result = folder.read_result()
     if result is not None and result.get("status") == "finished":
         _finish_report(folder)
         return RunResult(folder.path, result, False, 0)
-    with folder.locked():
+    stop = stop or StopFlag()
+    with stop.installed(), folder.locked():
         clock = RunClock(started=began, carried=_carried(folder))
-        return _run(folder, spec, _load(spec.data, data, spec.seed), clock, listeners)
+        with stop.at_once():
+            loaded = _load(spec.data, data, spec.seed)
+        return _run(folder, spec, loaded, clock, listeners, stop)
 
 
 def _start(
@@ -152,30 +175,32 @@ def _start(
     clock = RunClock(started=options.started)
     limit = Budget.parse(budget)
     check_groups(options.settings or {})
-    words = DataSpec(_source_name(data), options.size, options.val_share, options.limit, options.skip_bad)
+    words = DataSpec(
+        _source_name(data), options.size, options.val_share, options.limit, options.skip_bad, options.test_share
+    )
     # At once, not after minutes of loading.
     with disk_faults(Path(out)):
-        _refuse_occupied(Path(out))
-    loaded = _load(words, None if isinstance(data, str | Path) else data, options.seed)
-    spec = plan_fit(verb, words, limit, options, loaded, architecture)
-    check(spec, clock())
-    folder = RunFolder.create(out, {**spec.to_json(), "fingerprint": loaded.fingerprint})
-    with folder.locked():
-        return _run(folder, spec, loaded, clock, options.listeners)
+        refuse_occupied(Path(out))
+    stop = options.stop or StopFlag()
+    with stop.installed():
+        with stop.at_once():
+            loaded = _load(words, None if isinstance(data, str | Path) else data, options.seed)
+            spec = plan_fit(verb, words, limit, options, loaded, architecture)
+            check(spec, clock())
+        folder = RunFolder.create(out, {**spec.to_json(), "fingerprint": loaded.fingerprint})
+        with folder.locked():
+            return _run(folder, spec, loaded, clock, options.listeners, stop)
 
 
 def _run(
-    folder: RunFolder, spec: RunSpec, data: ImageData, clock: RunClock, listeners: Sequence[Listener]
+    folder: RunFolder, spec: RunSpec, data: ImageData, clock: RunClock, listeners: Sequence[Listener], stop: StopFlag
 ) -> RunResult:
     expected = folder.spec.get("fingerprint")
     if expected not in (None, data.fingerprint):
         raise DataError(f"{data.source} is not the data that {folder.path} was started with: its images differ.")
-    stop = StopFlag()
-    with stop.installed():
-        session = Session(folder, spec, data, clock=clock, stop=stop, listeners=list(listeners))
-        reason = session.run()
-    interrupted = reason == "interrupted"
-    return RunResult(folder.path, session.result, interrupted, stop.exit_code if interrupted else 0)
+    session = Session(folder, spec, data, clock=clock, stop=stop, listeners=list(listeners))
+    interrupted = session.run() == "interrupted"
+    return RunResult(folder.path, session.account.result, interrupted, stop.exit_code if interrupted else 0)
 
 
 def _load(words: DataSpec, data: Any, seed: int) -> ImageData:
@@ -186,35 +211,14 @@ def _load(words: DataSpec, data: Any, seed: int) -> ImageData:
     source = words.source if data is None else data
     if isinstance(source, ImageData):
         return source
-    return load(
-        source, size=words.size, val_share=words.val_share, limit=words.limit, seed=seed, skip_bad=words.skip_bad
-    )
+    return load(source, size=words.size, val_share=words.val_share, test_share=words.test_share, limit=words.limit,
+                seed=seed, skip_bad=words.skip_bad)  # fmt: skip
 
 
 def _source_name(data: Any) -> str:
     if isinstance(data, str | Path):
         return str(data) if str(data) == "digits" else str(Path(data).absolute())
     return f"<{type(data).__name__}>"
-
-
-def _spec(folder: RunFolder) -> RunSpec:
-    """The spec of a run, its shape checked: a person may have edited the file."""
-    words = {key: value for key, value in folder.spec.items() if key != "fingerprint"}
-    settings, source = words.get("settings"), words.get("data")
-    wrong = [name for name, kinds in _SHAPES.items() if name in words and not isinstance(words[name], kinds)]
-    if isinstance(settings, dict) and not all(isinstance(group, dict) for group in settings.values()):
-        wrong.append("settings")
-    if isinstance(source, dict) and not isinstance(source.get("source"), str):
-        wrong.append("data")
-    if words.get("verb") not in get_args(Verb):
-        wrong.append("verb")
-    spec = None if wrong else RunSpec.from_json(words)
-    if spec is not None and spec.budget.unit not in get_args(Unit):
-        wrong.append("budget")
-    if spec is None or wrong:
-        raise RunError(f"{folder.path / 'spec.json'} is damaged: {', '.join(wrong)} is nothing that a run can have. "
-                       "Restore it from a copy, or start a new run with another --out.")  # fmt: skip
-    return spec
 
 
 def _finish_report(folder: RunFolder) -> None:

@@ -16,7 +16,7 @@ from chronas.errors import NothingEvaluatedError, RunError, TrainingError
 from chronas.methods.base import Method
 from chronas.runs import snapshots
 from chronas.runs.folder import RunFolder
-from chronas.work import Advance, Choices, Evaluate, Fidelity, Outcome, Work, work_to_json
+from chronas.work import Choices, Evaluate, Outcome, Work, work_from_json, work_to_json
 
 MOST_FAILURES_IN_A_ROW = 5
 MOST_RECOVERIES = 3
@@ -245,10 +245,21 @@ class Driver:
         return True
 
     def _restore(self, state: Mapping[str, Any], number: int) -> None:
+        try:
+            self._take_over(state, number)
+        except (KeyError, TypeError) as error:
+            name = snapshots.name_of(self.stage.name, number)
+            raise RunError(
+                f"The snapshot {self.folder.snapshot_folder / name} is whole, but not as this version of Chronas "
+                f"writes it ({type(error).__name__}: {error}). Go on with the version that began the run (its journal "
+                "names it), or start a new run with another --out."
+            ) from error
+
+    def _take_over(self, state: Mapping[str, Any], number: int) -> None:
         self.stage.method.load(state["method"])
         self.stage.executor.load(state["executor"])
         self.place.ticket, self.place.failures = state["ticket"], state["failures"]
-        self.place.work = None if state["work"] is None else _work_from_json(state["work"])
+        self.place.work = None if state["work"] is None else work_from_json(state["work"])
         self.place.recoveries, self.place.saved = state["recoveries"], number
         self.place.best = None if state["best"] is None else tuple(state["best"])
         self._saved_at = time.monotonic()
@@ -279,9 +290,3 @@ class Driver:
         self.note(f"{failure} Went back to {snapshots.name_of(self.stage.name, found.number)}; {self.stage.recover()}")
         # From here on this is the state to go back to: a second failure is met with a still gentler setting.
         self._snapshot()
-
-
-def _work_from_json(data: Mapping[str, Any]) -> Work:
-    if data["work"] == "advance":
-        return Advance()
-    return Evaluate(tuple(data["choices"]), Fidelity(**data["fidelity"]))

@@ -5,13 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, get_args
 
-from chronas.budget import Budget
+from chronas.budget import Budget, Unit
 from chronas.errors import RunError, UnknownNameError
 
 Verb = Literal["search", "fit", "train"]
 GROUPS = ("space", "method", "supernet", "recipe")
+BASELINES = ("random", "plain")
+_SHAPES: Mapping[str, type[Any] | tuple[type[Any], ...]] = {
+    "data": dict, "budget": dict, "seed": int, "device": str, "precision": str, "space": str, "method": str,
+    "recipe": str, "settings": dict, "search_share": (int, float), "baselines": list, "rival": bool, "notes": list,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,7 @@ class DataSpec:
     val_share: float | None = None
     limit: int | None = None
     skip_bad: bool = False
+    test_share: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -31,9 +38,10 @@ class RunSpec:
 
     space, method, recipe   registered names; `settings` holds the resolved values per group
     search_share            part of a `fit` budget that the search gets
-    baselines               networks trained like the found one, beside it: "random", "plain"
-    baseline_share          what each of them, and the found one, gets of what the search leaves
-    rival                   train the hand-made residual network for the same time, after the run
+    baselines               networks trained like the found one, beside it: any of `BASELINES`; each of them, and
+                            the found one, gets an equal part of what the search leaves
+    rival                   train the hand-made residual network after the run, for as long as the search and the
+                            training of the found network together
     """
 
     verb: Verb
@@ -68,6 +76,34 @@ class RunSpec:
             return cls(**words)
         except (KeyError, TypeError) as error:
             raise RunError(f"spec.json does not describe a run of this version: {error}.") from error
+
+
+def read_spec(data: Mapping[str, Any], path: Path) -> RunSpec:
+    """The spec of a run from `data`, the content of `path`, its shape checked: a person may have edited the file.
+
+    Raises RunError.
+    """
+    words = {key: value for key, value in data.items() if key != "fingerprint"}
+    wrong = _wrong_shapes(words)
+    spec = None if wrong else RunSpec.from_json(words)
+    if spec is not None and spec.budget.unit not in get_args(Unit):
+        wrong.append("budget")
+    if spec is None or wrong:
+        raise RunError(f"{path} is damaged: {', '.join(wrong)} is nothing that a run can have. "
+                       "Restore it from a copy, or start a new run with another --out.")  # fmt: skip
+    return spec
+
+
+def _wrong_shapes(words: Mapping[str, Any]) -> list[str]:
+    settings, source = words.get("settings"), words.get("data")
+    wrong = [name for name, kinds in _SHAPES.items() if name in words and not isinstance(words[name], kinds)]
+    if isinstance(settings, dict) and not all(isinstance(group, dict) for group in settings.values()):
+        wrong.append("settings")
+    if isinstance(source, dict) and not isinstance(source.get("source"), str):
+        wrong.append("data")
+    if words.get("verb") not in get_args(Verb):
+        wrong.append("verb")
+    return wrong
 
 
 def check_groups(settings: Mapping[str, Any]) -> None:

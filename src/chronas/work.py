@@ -65,3 +65,10 @@ def work_to_json(work: Work) -> dict[str, Any]:
         return {"work": "advance"}
     return {"work": "evaluate", "choices": list(work.choices),
             "fidelity": {"kind": work.fidelity.kind, "share": work.fidelity.share}}  # fmt: skip
+
+
+def work_from_json(data: Mapping[str, Any]) -> Work:
+    """The work that `work_to_json` made `data` of."""
+    if data["work"] == "advance":
+        return Advance()
+    return Evaluate(tuple(data["choices"]), Fidelity(**data["fidelity"]))

@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from chronas import api, driver
-from chronas import session as sessions
+from chronas import account, api, driver, train_stage
 from chronas.data.load import load
 from chronas.errors import ChronasError
 from chronas.execution.interrupt import Interrupted
@@ -104,25 +103,29 @@ def full_disk(capacity: int) -> None:
     os.write = writing
 
 
+HOMES = {"write_report": account, "judge": train_stage, "save_bundle": train_stage, "load": api}
+"""The modules that call a step of the run."""
+
+
 def die_in(place: str) -> None:
-    """Die at the entrance of a step of the session: "write_report", "judge", "save_bundle"."""
+    """Die at the entrance of a step of the run."""
 
     def dying(*args: Any, **words: Any) -> None:
         die()
 
-    setattr(sessions, place, dying)
+    setattr(HOMES[place], place, dying)
 
 
 def signal_in(place: str, name: str) -> None:
-    """Send the signal at the entrance of a step of the session, which then goes on."""
-    step = getattr(sessions, place)
+    """Send the signal at the entrance of a step of the run, which then goes on."""
+    step = getattr(HOMES[place], place)
     hit = nth(1, lambda: os.kill(os.getpid(), getattr(signal, name)))
 
     def signalling(*args: Any, **words: Any) -> Any:
         hit()
         return step(*args, **words)
 
-    setattr(sessions, place, signalling)
+    setattr(HOMES[place], place, signalling)
 
 
 def signal_at_step(number: int, name: str) -> None:

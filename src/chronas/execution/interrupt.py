@@ -10,7 +10,7 @@ from types import FrameType
 
 
 class Interrupted(BaseException):
-    """A second signal: stop at once. The run folder stays resumable."""
+    """Stop at once: a second signal, or one before there is anything to save. A run folder stays resumable."""
 
 
 class StopFlag:
@@ -18,6 +18,7 @@ class StopFlag:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self._at_once = False
 
     @property
     def requested(self) -> bool:
@@ -28,9 +29,18 @@ class StopFlag:
         return 128 + (self.signal or 0) if self.requested else 0
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        stopped, self.signal = self.requested, number
+        if stopped or self._at_once:
             raise Interrupted(number)
-        self.signal = number
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside the block there is nothing to save: already the first signal raises Interrupted."""
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[StopFlag]:

@@ -17,12 +17,14 @@ import numpy.typing as npt
 from chronas.methods.ranking import ScoreBook
 from chronas.seeding import stream
 from chronas.spaces import Space
-from chronas.spaces.moves import sample
+from chronas.spaces.moves import crossover, mutate, sample
 from chronas.work import Choices, Evaluate, Fidelity, Outcome, Work
 
 Floats = npt.NDArray[np.float64]
 LONGER = 3.0
 """How much longer the last few are trained than the others."""
+POOL = 100
+"""Architectures of each kind among which the model proposes."""
 
 
 class FinalRound:
@@ -78,11 +80,26 @@ class FinalRound:
         return tuple(int(rng.choice(len(p), p=p)) for p in self.shares)
 
     def _by_model(self, rng: np.random.Generator) -> Choices:
-        """The best architecture under one draw from the posterior of the model's weights."""
+        """The best of a pool under one draw from the posterior of the model's weights.
+
+        The pool holds random architectures and ones near the best so far: it keeps the model from trusting its
+        lines far away from what it has seen.
+        """
         tables = self._tables()
         rows = np.array([_mean_features(tables, choices) for choices, _ in self.seen])
         weights = thompson(rows, np.array([accuracy for _, accuracy in self.seen]), rng)
-        return tuple(int(np.argmax(table @ weights)) for table in tables)
+        pool = [sample(self.space, rng) for _ in range(POOL)] + [self._near_the_best(rng) for _ in range(POOL)]
+        values = [float(_mean_features(tables, choices) @ weights) for choices in pool]
+        return pool[int(np.argmax(values))]
+
+    def _near_the_best(self, rng: np.random.Generator) -> Choices:
+        """One of the three best so far, crossed with another of all seen, one to three decisions changed."""
+        ranked = sorted(self.seen, key=lambda pair: -pair[1])
+        mother = ranked[int(rng.integers(min(3, len(ranked))))][0]
+        child = crossover(self.space, mother, ranked[int(rng.integers(len(ranked)))][0], rng)
+        for _ in range(int(rng.integers(1, 4))):
+            child = mutate(self.space, child, rng)
+        return child
 
     def _tables(self) -> list[Floats]:
         """Per decision: features of every option, alpha the last of them; all on one scale over the space."""

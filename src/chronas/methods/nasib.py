@@ -59,8 +59,8 @@ class NasibSettings:
     k: float = 0.1
     prior: tuple[str, ...] = ()
     prior_from: tuple[str, ...] = ()
-    shortlist: int = 8
-    train_share: float = 0.35
+    shortlist: int = 10
+    train_share: float = 0.3
     interleave: Literal["epoch", "step"] = "step"
     architecture_steps: float = 0.2
     paths: int = 1

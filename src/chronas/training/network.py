@@ -28,11 +28,11 @@ class Looks:
     """How often a training looks at the validation images.
 
     times  looks in all, spread evenly over progress, the last one at the end; 0 for none before the end
-    share  the part of the time so far that looks may cost
+    share  a look is taken when it costs at most this part of the time so far
     """
 
-    times: int = 8
-    share: float = 0.04
+    times: int = 6
+    share: float = 0.01
 
 
 class NetworkTrainer:

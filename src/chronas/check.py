@@ -1,0 +1,37 @@
+"""What can be known to be wrong with a run before it begins."""
+
+from __future__ import annotations
+
+import math
+
+from chronas.account import EXIT_SECONDS, REPORT_SECONDS
+from chronas.architecture import make_space
+from chronas.errors import UnknownNameError, UsageError
+from chronas.methods import METHODS
+from chronas.parts import make_method, make_recipe
+from chronas.settings import resolve
+from chronas.spec import BASELINES, RunSpec
+from chronas.training.hardware import Hardware
+from chronas.training.supernet import SupernetSettings
+
+
+def check(spec: RunSpec, loading: float) -> None:
+    """Raise what is known to be wrong before a run folder is made, so that a misspelt word leaves none behind.
+
+    loading  the seconds that loading the data took. Raises UsageError, EnvironmentFault.
+    """
+    Hardware.find(spec.device, spec.precision)  # type: ignore[arg-type]
+    make_recipe(spec)
+    make_method(spec, make_space(spec.space, spec.settings.get("space", {})))
+    resolve(SupernetSettings, spec.settings.get("supernet", {}), prefix="supernet")
+    for name in spec.baselines:
+        if name not in BASELINES:
+            raise UnknownNameError("baseline", name, BASELINES)
+    budget = spec.budget
+    if budget.unit == "evaluations" and (spec.verb != "search" or "supernet" in METHODS.entry(spec.method).needs):
+        raise UsageError(f"{budget}: only a search that trains each candidate by itself (random, halving) counts "
+                         "evaluations. Give a time or epochs.")  # fmt: skip
+    least = 2 * loading + 2 * (EXIT_SECONDS + REPORT_SECONDS) + 5
+    if budget.unit == "seconds" and budget.amount < least:
+        raise UsageError(f"{budget} is too short: loading took {loading:.1f} s here. The least useful budget is about "
+                         f"{math.ceil(least)} s.")  # fmt: skip

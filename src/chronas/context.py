@@ -1,0 +1,51 @@
+"""What all stages of one run work with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chronas.architecture import make_space
+from chronas.budget import RunClock
+from chronas.data.images import ImageData
+from chronas.driver import Listener
+from chronas.execution.interrupt import StopFlag
+from chronas.parts import make_recipe
+from chronas.runs.folder import RunFolder
+from chronas.spaces import Space
+from chronas.spec import RunSpec
+from chronas.training.hardware import Hardware
+from chronas.training.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run at work: its folder (locked by this process), spec, data on the device, clock, and who listens."""
+
+    folder: RunFolder
+    spec: RunSpec
+    data: ImageData
+    clock: RunClock
+    stop: StopFlag
+    listeners: Sequence[Listener]
+    hardware: Hardware
+    space: Space
+    recipe: Recipe
+
+    @classmethod
+    def make(
+        cls, folder: RunFolder, spec: RunSpec, data: ImageData, *, clock: RunClock, stop: StopFlag,
+        listeners: Sequence[Listener],
+    ) -> Context:  # fmt: skip
+        """Make what the spec names and bring the data to the device. Raises UsageError, EnvironmentFault."""
+        hardware = Hardware.find(spec.device, spec.precision)  # type: ignore[arg-type]
+        placed = data.to(hardware.device) if hardware.kind == "cuda" else data
+        space = make_space(spec.space, spec.settings.get("space", {}))
+        return cls(folder, spec, placed, clock, stop, listeners, hardware, space, make_recipe(spec))
+
+    def record(self, record: dict[str, Any]) -> None:
+        """Journal `record` with the time and tell the listeners."""
+        written = self.folder.journal.append({**record, "t": round(self.clock(), 4)})
+        for listener in self.listeners:
+            listener(written)
