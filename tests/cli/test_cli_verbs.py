@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +15,11 @@ from cli_support import TINY, Chronas
 from PIL import Image
 
 from chronas import api
-from chronas.cli import demo
+from chronas.cli import run as conducting
 from chronas.cli.listing import setting_docs
-from chronas.cli.run import stop_requested
 from chronas.data.load import FORMATS
 from chronas.execution.interrupt import StopFlag
+from chronas.reports.live import LivePanel
 
 
 def test_fit_shows_progress_and_closes_with_a_table(chronas: Chronas, tmp_path: Path) -> None:
@@ -128,9 +130,9 @@ def test_export_names_the_file(chronas: Chronas, tiny_run: Path, tmp_path: Path)
 
 
 def test_demo_runs_its_numbers(chronas: Chronas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "BUDGET", "2 epochs")
-    monkeypatch.setattr(demo, "SPACE", {"layers": 2, "width": 4, "m": 3})
-    monkeypatch.setattr(demo, "RIVAL", False)
+    small = {"space": {"layers": 2, "width": 4, "m": 3}}
+    monkeypatch.setattr(api, "DEMO_BUDGET", "2 epochs")
+    monkeypatch.setattr(api, "DEMO", dataclasses.replace(api.DEMO, settings=small, rival=False))
     ended = chronas("demo", "--out", tmp_path / "d", "--seed", "3")
     assert ended.code == 0
     spec = json.loads((tmp_path / "d" / "spec.json").read_text())
@@ -243,10 +245,19 @@ def test_config_stands_in_and_the_command_line_wins(
     assert (options.baselines, options.rival) == (("plain",), True)
 
 
-def test_stop_requested_follows_the_flag_of_the_run() -> None:
-    flag = StopFlag()
-    assert not stop_requested()
-    with flag.installed():
-        assert not stop_requested()
-        flag.signal = 2
-        assert stop_requested()
+def test_the_panel_looks_at_the_flag_that_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conducting, "draws_panels", lambda: True)
+    seen: list[bool] = []
+
+    class Panel(LivePanel):
+        def __exit__(self, *fault: Any) -> None:
+            seen.append(self.stopping())
+            super().__exit__(*fault)
+
+    def call(listeners: object, stop: StopFlag) -> api.RunResult:
+        stop.signal = 2
+        return api.RunResult(tmp_path, {"networks": [], "data": {"source": "digits"}}, False, 0)
+
+    monkeypatch.setattr(conducting, "LivePanel", Panel)
+    assert conducting.conduct(call, tmp_path, argparse.Namespace(), "a run") == 0
+    assert seen == [True]

@@ -11,15 +11,16 @@ from chronas.budget import Budget
 from chronas.cli.config import merged
 from chronas.cli.words import Namespace, Parser, decimal, one_of, whole
 from chronas.errors import UnknownNameError, UsageError
+from chronas.spec import BASELINES
 
 if TYPE_CHECKING:
     from chronas.api import Options
     from chronas.driver import Listener
+    from chronas.execution.interrupt import StopFlag
 
-BASELINES = ("random", "plain")
 DATA_HELP = "a folder of class folders, Parquet, CIFAR batches, IDX, .npz, or the word digits; see: chronas list data"
 PASSED_ON = ("space", "method", "preset", "recipe", "seed", "device", "precision", "size", "val_share",
-             "limit", "skip_bad", "rival", "search_share")  # fmt: skip
+             "test_share", "limit", "skip_bad", "rival", "search_share")  # fmt: skip
 CONFIG_HELP = """\
 --config reads the same words from YAML, for example
 
@@ -52,14 +53,16 @@ def add_run_options(parser: Parser, *, searches: bool, trains: bool) -> None:
 
 def _comparison_options(parser: Parser) -> None:
     parser.option("--baseline", metavar="NAME", action="append", type=one_of("baseline", BASELINES),
-                  help="also train this one, for as long: random or plain (repeatable)")  # fmt: skip
-    parser.option("--rival", action="store_true", help="afterwards train a hand-made network for the same time")
+                  help="also train this one, alike: random or plain (repeatable)")  # fmt: skip
+    parser.option("--rival", action="store_true", help="afterwards train a hand-made network, for the same time again")
     parser.option("--search-share", metavar="X", type=decimal, help="part of the budget that the search gets")
 
 
 def _data_options(parser: Parser) -> None:
     parser.option("--size", metavar="N", type=whole, help="bring all images to N x N pixels")
     parser.option("--val-share", metavar="X", type=decimal, help="share of the training images to validate with")
+    parser.option("--test-share", metavar="X", type=decimal,
+                  help="share to hold out for the test where the data has no test images (default: 0.1)")  # fmt: skip
     parser.option("--limit", metavar="N", type=whole, help="use only N training images")
     parser.option("--skip-bad", action="store_true", help="go on without images that cannot be read")
 
@@ -81,11 +84,11 @@ class RunWords:
     options: dict[str, Any]
     shown: Namespace
 
-    def library_options(self, listeners: list[Listener], started: float) -> Options:
+    def library_options(self, listeners: list[Listener], started: float, stop: StopFlag) -> Options:
         """The words as the library takes them."""
         from chronas.api import Options
 
-        return Options(**self.options, listeners=listeners, started=started)
+        return Options(**self.options, listeners=listeners, started=started, stop=stop)
 
 
 def run_words(parser: Parser, given: Namespace, **defaults: Any) -> RunWords:

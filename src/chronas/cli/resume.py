@@ -27,6 +27,6 @@ def run(words: Namespace, started: float) -> int:
 
     data = getattr(words, "data", None)
     return conduct(
-        lambda listeners: api.resume(out, data=data, listeners=listeners, started=started),
+        lambda listeners, stop: api.resume(out, data=data, listeners=listeners, started=started, stop=stop),
         out, words, f"chronas resume {out}",
     )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,18 +21,22 @@ if TYPE_CHECKING:
     from chronas.api import RunResult
     from chronas.driver import Listener
 
-Call = Callable[["list[Listener]"], "RunResult"]
+Call = Callable[["list[Listener]", StopFlag], "RunResult"]
 
 
 def conduct(call: Call, out: Path, shown: Namespace, title: str) -> int:
-    """Do `call` with listeners that show it, print the closing table, and return the exit code."""
+    """Do `call` with listeners that show it and a flag that stops it, print the closing table.
+
+    Returns the exit code.
+    """
+    stop = StopFlag()
     listeners: list[Listener] = []
     events = _events(out, shown)
     if events is not None:
         listeners.append(events.listener)
-    with _view(out, shown, title) as view:
+    with _view(out, shown, title, stop) as view:
         try:
-            result = call([view.listener, *listeners])
+            result = call([view.listener, *listeners], stop)
         finally:
             if events is not None:
                 events.close()
@@ -75,20 +78,14 @@ def _events(out: Path, shown: Namespace) -> Any:
     return EventsListener(out / "events")
 
 
-def _view(out: Path, shown: Namespace, title: str) -> LivePanel | PlainLines:
+def _view(out: Path, shown: Namespace, title: str, stop: StopFlag) -> LivePanel | PlainLines:
     if getattr(shown, "quiet", False):
         return Quiet(out, title)
     if getattr(shown, "plain", False) or not draws_panels():
         return PlainLines(out, title)
-    return LivePanel(out, title, stopping=stop_requested)
+    return LivePanel(out, title, stopping=lambda: stop.requested)
 
 
 def draws_panels() -> bool:
     """Whether stdout is a terminal that wants more than plain lines."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
-
-
-def stop_requested() -> bool:
-    """Whether the run that works in this process has been asked to stop."""
-    flag = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
-    return isinstance(flag, StopFlag) and flag.requested

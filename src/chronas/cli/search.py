@@ -22,8 +22,8 @@ def run(words: Namespace, started: float) -> int:
     from chronas import api
 
     return conduct(
-        lambda listeners: api.search(
-            given.data, budget=given.budget, out=out, options=given.library_options(listeners, started)
+        lambda listeners, stop: api.search(
+            given.data, budget=given.budget, out=out, options=given.library_options(listeners, started, stop)
         ),
         out, given.shown, f"chronas search {given.data}, {given.budget}",
     )  # fmt: skip

@@ -31,9 +31,9 @@ def run(words: Namespace, started: float) -> int:
     from chronas import api
 
     return conduct(
-        lambda listeners: api.train(
+        lambda listeners, stop: api.train(
             architecture, given.data, budget=given.budget, out=out,
-            options=given.library_options(listeners, started),
+            options=given.library_options(listeners, started, stop),
         ),
         out, given.shown, f"chronas train {words.source}, {given.budget}",
     )  # fmt: skip

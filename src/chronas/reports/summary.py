@@ -64,6 +64,9 @@ def _budget(budget: Json) -> list[str]:
     name = "Time used" if unit == "seconds" else "Used"
     lines = [f"{name:12}  {amount(spent, unit)} of {amount(number(budget.get('amount')), unit)}"]
     where = [(text(k), number(v)) for k, v in section(budget.get("where")).items()]
+    rival = number(budget.get("rival_seconds"))
+    if rival:
+        lines.append(f"{'Rival':12}  the same time again, {seconds(rival)}")
     parts = [f"{name} {seconds(value)}" for name, value in where if value]
     if parts:
         lines.append(f"{'Spent on':12}  {', '.join(parts)}")
