@@ -122,9 +122,7 @@ def test_the_source_was_found() -> None:
 
 @pytest.mark.parametrize("name", [n for n in FILES if any(matches(n, p) for p in TORCH_FREE)])
 def test_free_of_torch(name: str) -> None:
-    heavy = {
-        module for module in closure(name) if module.split(".")[0] in ("torch", "safetensors", "sklearn")
-    }
+    heavy = {module for module in closure(name) if module.split(".")[0] in ("torch", "safetensors", "sklearn")}
     assert not heavy
 
 
@@ -154,9 +152,7 @@ def test_nobody_imports_the_command_line() -> None:
 
 
 def test_nobody_imports_the_contract_suites() -> None:
-    users = {
-        n for n in FILES if any(matches(m, "testing*") for m in imports(n)) and not matches(n, "testing*")
-    }
+    users = {n for n in FILES if any(matches(m, "testing*") for m in imports(n)) and not matches(n, "testing*")}
     assert not users
 
 
@@ -215,9 +211,7 @@ def test_no_error_is_swallowed(name: str) -> None:
         if isinstance(node, ast.ExceptHandler):
             kinds = {dotted(part) for part in ast.walk(node.type)} if node.type else {"BaseException"}
             if kinds & {"Exception", "BaseException"} and name != LAST_DEFENCE:
-                assert isinstance(node.body[-1], ast.Raise), (
-                    f"line {node.lineno}: a broad except that swallows"
-                )
+                assert isinstance(node.body[-1], ast.Raise), f"line {node.lineno}: a broad except that swallows"
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -42,9 +42,7 @@ def test_a_duplicate_raises() -> None:
 
 
 def test_an_unknown_name_lists_the_known_and_the_nearest() -> None:
-    with pytest.raises(
-        UnknownNameError, match=r"no colour named 'bleu'\. Did you mean 'blue'\? Known: blue, red\."
-    ):
+    with pytest.raises(UnknownNameError, match=r"no colour named 'bleu'\. Did you mean 'blue'\? Known: blue, red\."):
         made().load("bleu")
     with pytest.raises(UnknownNameError) as caught:
         made().entry("xyz")

@@ -51,9 +51,7 @@ def test_streams_repeat() -> None:
     assert stream(1, "x", 2).random(5).tolist() != stream(1, "x", 3).random(5).tolist()
     first, second = torch_stream(1, "x"), torch_stream(1, "x")
     assert torch.equal(torch.rand(5, generator=first), torch.rand(5, generator=second))
-    assert not torch.equal(
-        torch.rand(5, generator=torch_stream(1, "y")), torch.rand(5, generator=torch_stream(1, "x"))
-    )
+    assert not torch.equal(torch.rand(5, generator=torch_stream(1, "y")), torch.rand(5, generator=torch_stream(1, "x")))
 
 
 @pytest.mark.parametrize("drawn", [0, 1, 7])

@@ -15,11 +15,12 @@ from chronas.architecture import Architecture
 from chronas.budget import Ledger
 from chronas.context import Context
 from chronas.deploy.bundle import Bundle, save_bundle
-from chronas.deploy.show import rows
 from chronas.driver import Driver, Reason, Stage
 from chronas.execution.inline import InlineExecutor
 from chronas.methods.single import TrainOne
+from chronas.nets.ops import op_cost
 from chronas.seeding import derive
+from chronas.spaces.superkernel import SuperkernelSpace
 from chronas.task import Task
 from chronas.training.judge import Judgement, judge
 from chronas.training.network import NetworkTrainer, seeded_network
@@ -127,10 +128,13 @@ class TrainStage:
 
 
 def layer_params(architecture: Architecture, task: Task) -> list[int] | None:
-    """Parameters of the layer that each decision chose; None where decisions are about something else."""
-    counted = {row.name: row.params for row in rows(architecture, task)}
-    names = [decision.name for decision in architecture.space.decisions]
-    return [counted[name] for name in names] if counted.keys() >= set(names) else None
+    """Parameters of each searched layer of a chain of kernels; None in other spaces. Builds nothing."""
+    space = architecture.space
+    if not isinstance(space, SuperkernelSpace):
+        return None
+    kernels = [space.kernels[choice] for choice in architecture.choices]
+    channels = [stage.channels for stage in space.stages(task) for _ in range(stage.layers)]
+    return [op_cost(kernel, wide, 1, 1).params for kernel, wide in zip(kernels, channels, strict=True)]
 
 
 def _slice(ledger: Ledger) -> dict[str, Any]:

@@ -39,16 +39,13 @@ class Windows:
         budget, clock, started = self.context.spec.budget, self.context.clock, self._started(name)
         if budget.unit != "seconds":
             return Ledger(Budget(budget.amount * length, budget.unit), clock=clock, started=started)
-        if name == "rival":
-            # A user without the search would also load the data and write the result in that time.
-            amount = length * (budget.amount - self._loaded)
-        else:
-            amount = self._loaded + (start + length) * (budget.amount - self._loaded) - started
-        last = start + length > 1 - 1e-9
-        reserve = closing + (self.account.report_seconds + EXIT_SECONDS if last else 0.0)
+        loaded = self._loaded
+        # What all stages share: loading, the report and leaving the process come off first.
+        shared = budget.amount - loaded - self.account.report_seconds - EXIT_SECONDS
+        amount = length * shared if name == "rival" else loaded + (start + length) * shared - started
         bound = None if epochs is None else Ledger(Budget(epochs, "epochs"), clock=clock, started=started)
         made = Ledger(
-            Budget(max(amount, 1e-3), "seconds"), clock=clock, started=started, reserve=reserve, alongside=bound
+            Budget(max(amount, 1e-3), "seconds"), clock=clock, started=started, reserve=closing, alongside=bound
         )
         if bound is not None:
             # One training with two limits: what is charged to it, or restored, counts for both.
@@ -57,7 +54,7 @@ class Windows:
 
     @property
     def _loaded(self) -> float:
-        """When the data was loaded, on the run's clock: shares are of what that left."""
+        """When the data was loaded, on the run's clock."""
         return next(float(r["t"]) for r in self.context.folder.journal.records() if r["kind"] == "start")
 
     def _started(self, name: str) -> float:

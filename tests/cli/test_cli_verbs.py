@@ -20,6 +20,7 @@ from chronas.cli.listing import setting_docs
 from chronas.data.load import FORMATS
 from chronas.execution.interrupt import StopFlag
 from chronas.reports.live import LivePanel
+from chronas.spec import read_spec
 
 
 def test_fit_shows_progress_and_closes_with_a_table(chronas: Chronas, tmp_path: Path) -> None:
@@ -162,6 +163,19 @@ def test_tensorboard_writes_events(chronas: Chronas, tmp_path: Path) -> None:
     steps = [event.step for event in events.Scalars("search/train_loss")]
     assert steps == sorted(steps)
     assert 900 <= steps[-1] <= 1000
+
+
+def test_the_test_share_is_kept_in_the_spec(chronas: Chronas, tmp_path: Path) -> None:
+    out, images = tmp_path / "s", tmp_path / "images.npz"
+    labels = np.arange(200) % 2
+    np.savez(images, x_train=np.full((200, 8, 8), 90, dtype=np.uint8) + 60 * labels[:, None, None].astype(np.uint8),
+             y_train=labels)  # fmt: skip
+    words = ("search", images, "--budget", "1 epochs", "--out", out, *TINY, "--quiet")
+    assert chronas(*words, "--test-share", "0.2").code == 0
+    assert json.loads((out / "result.json").read_text())["data"]["test"] == 40
+    spec = json.loads((out / "spec.json").read_text())
+    assert spec["data"].pop("test_share") == 0.2
+    assert read_spec(spec, out / "spec.json").data.test_share == 0.1, "runs of before keep what they had"
 
 
 def test_list_everything(chronas: Chronas) -> None:

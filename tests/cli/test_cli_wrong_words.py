@@ -54,6 +54,13 @@ def test_usage_errors_exit_with_2(chronas: Chronas, words: tuple[str, ...], told
     assert ended.out == ""
 
 
+def test_an_unknown_baseline_is_told_before_a_folder_is_made(tmp_path: Path) -> None:
+    options = api.Options(baselines=("plane",), settings={"space": {"layers": 2, "width": 4, "m": 3}}, method="random")
+    with pytest.raises(UsageError, match="Did you mean 'plain'"):
+        api.fit("digits", budget="1 epochs", out=tmp_path / "r", options=options)
+    assert not (tmp_path / "r").exists()
+
+
 def test_what_is_not_there_exits_with_1(chronas: Chronas, tmp_path: Path) -> None:
     for words in (
         ("fit", tmp_path / "absent", "--budget", "3s", "--out", tmp_path / "r"),

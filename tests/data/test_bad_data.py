@@ -71,9 +71,7 @@ def test_all_unreadable_images_are_named_or_left_out(tmp_path: Path) -> None:
 
 def test_truncated_jpeg_is_unreadable(tmp_path: Path) -> None:
     folder(tmp_path, {"cat": 3, "dog": 3})
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(
-        tmp_path / "x.jpg"
-    )
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(tmp_path / "x.jpg")
     content = (tmp_path / "x.jpg").read_bytes()
     (tmp_path / "cat" / "cut.jpg").write_bytes(content[:-40])
     fails(tmp_path, "cat/cut.jpg")
@@ -250,9 +248,7 @@ def test_parquet_faults(tmp_path: Path) -> None:
     fails(tmp_path, "starts with 'train'")
 
 
-@pytest.mark.parametrize(
-    "options", [{"size": 4}, {"size": 300}, {"val_share": 0.0}, {"limit": 0}, {"test_share": 1.0}]
-)
+@pytest.mark.parametrize("options", [{"size": 4}, {"size": 300}, {"val_share": 0.0}, {"limit": 0}, {"test_share": 1.0}])
 def test_wrong_options(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         load(arrays(), **options)

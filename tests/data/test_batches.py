@@ -19,9 +19,7 @@ PLAN = Augment(flip=True, crop=2, cutout=3)
 
 
 def split(count: int = 50, channels: int = 3, side: int = 8) -> Split:
-    images = torch.randint(
-        0, 256, (count, channels, side, side), generator=torch_stream(0, "t"), dtype=torch.uint8
-    )
+    images = torch.randint(0, 256, (count, channels, side, side), generator=torch_stream(0, "t"), dtype=torch.uint8)
     return Split(images, torch.arange(count))
 
 
@@ -121,12 +119,8 @@ def test_flip_mirrors_about_half_of_the_images() -> None:
 
 
 @pytest.mark.parametrize(("channels", "height", "width"), [(1, 8, 8), (3, 8, 12)])
-def test_crop_is_a_window_of_the_padded_image_with_its_own_place(
-    channels: int, height: int, width: int
-) -> None:
-    images = torch.randint(
-        1, 256, (200, channels, height, width), generator=torch_stream(1), dtype=torch.uint8
-    )
+def test_crop_is_a_window_of_the_padded_image_with_its_own_place(channels: int, height: int, width: int) -> None:
+    images = torch.randint(1, 256, (200, channels, height, width), generator=torch_stream(1), dtype=torch.uint8)
     done = augment(images, Augment(flip=False, crop=2), torch_stream(0, "a"))
     padded = torch.nn.functional.pad(images, (2, 2, 2, 2))
     places = set()

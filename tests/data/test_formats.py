@@ -136,9 +136,7 @@ def test_size_resizes_the_shorter_side_and_cuts_the_centre(tmp_path: Path) -> No
     assert float(data.train.images.float().mean()) > 240
 
 
-def write_parquet(
-    file: Path, images: np.ndarray, labels: np.ndarray, named: bool = True, image: str = "img"
-) -> None:
+def write_parquet(file: Path, images: np.ndarray, labels: np.ndarray, named: bool = True, image: str = "img") -> None:
     pa = pytest.importorskip("pyarrow")
     import pyarrow.parquet as pq
 
@@ -196,18 +194,13 @@ def test_cifar100_batches(tmp_path: Path) -> None:
     train, test = make(30, side=32), make(9, side=32, first=1)
     for name, part in (("train", train), ("test", test)):
         labels = [int(v) for v in part[1]]
-        write_pickle(
-            tmp_path / name, {b"data": cifar_rows(part[0]), b"fine_labels": labels, b"coarse_labels": [0]}
-        )
+        write_pickle(tmp_path / name, {b"data": cifar_rows(part[0]), b"fine_labels": labels, b"coarse_labels": [0]})
     write_pickle(tmp_path / "meta", {b"fine_label_names": [name.encode() for name in CLASSES]})
     check(load(tmp_path), train, test)
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
-    return (
-        struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
-        + array.astype(np.uint8).tobytes()
-    )
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -48,9 +48,7 @@ def _expected(bundle: Bundle, images: torch.Tensor) -> tuple[torch.Tensor, torch
 
 def _elsewhere(code: str, *words: Path) -> None:
     """Run `code` in a process in which Chronas cannot be imported."""
-    done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE + code, *map(str, words)], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", ELSEWHERE + code, *map(str, words)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

@@ -47,9 +47,7 @@ def test_grey_for_a_grey_and_for_a_colour_network(tmp_path: Path) -> None:
     small, large = tmp_path / "small.png", tmp_path / "large.png"
     grey, other = _save(small, 8, 8), _save(large, 9, 9)
     (found,) = predict(kernels(), [small])
-    assert found.probabilities == pytest.approx(
-        _probabilities(kernels(), torch.from_numpy(grey)[None]), abs=1e-5
-    )
+    assert found.probabilities == pytest.approx(_probabilities(kernels(), torch.from_numpy(grey)[None]), abs=1e-5)
     (found,) = predict(rgb(), [large])
     tripled = torch.from_numpy(other).expand(3, 9, 9)
     assert found.probabilities == pytest.approx(_probabilities(rgb(), tripled), abs=1e-5)

@@ -138,6 +138,26 @@ def test_another_format_of_a_snapshot(killed: Path, number: int, word: str) -> N
     refusal(killed, path.name, word)
 
 
+def without(name: str, tree: Any) -> Any:
+    """`tree` without the keys called `name`."""
+    if isinstance(tree, dict):
+        return {key: without(name, value) for key, value in tree.items() if key != name}
+    return [without(name, value) for value in tree] if isinstance(tree, list) else tree
+
+
+@pytest.mark.parametrize("name", ["lr_scale", "before"])
+def test_a_snapshot_that_lacks_what_this_version_keeps(killed: Path, name: str) -> None:
+    """Of the trainer, or of the executor."""
+    for path in (killed / "snapshots").glob("*.json"):
+        body = json.loads(path.read_text())
+        del body["checksum"]
+        changed = without(name, body)
+        assert changed != body
+        path.write_text(json.dumps({**changed, "checksum": checksum_of(changed)}))
+    newest = sorted((killed / "snapshots").glob("*.json"))[-1].stem
+    refusal(killed, newest, f"KeyError: '{name}'", "version that began the run", "--out")
+
+
 def test_other_data_than_at_the_start(tmp_path: Path) -> None:
     out, own = tmp_path / "run", tmp_path / "own.npz"
     shutil.copy(data(), own)

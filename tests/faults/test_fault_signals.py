@@ -66,6 +66,18 @@ def test_a_signal_while_closing(tmp_path: Path, traps: dict[str, Any]) -> None:
     assert_same(out, unbroken("fit", "random"))
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_while_the_data_is_loaded(tmp_path: Path, name: str) -> None:
+    """The first one stops at once: nothing is there to be saved."""
+    out = tmp_path / "run"
+    assert run(order("fit", "random", out, signal_in=["load", name])) == CODES[name], log_of(out)
+    assert not out.exists()
+    assert run(order("fit", "random", out, signals=[[9, "SIGTERM"]])) == 143, log_of(out)
+    assert resumed(out, signal_in=["load", name]) == CODES[name], log_of(out)
+    assert resumed(out) == 0, log_of(out)
+    assert_same(out, unbroken("fit", "random"))
+
+
 def test_counts_are_not_doubled_by_interruptions(tmp_path: Path) -> None:
     out = tmp_path / "run"
     code = run(order("fit", "rsps", out, signals=[[12, "SIGTERM"]]))
@@ -89,6 +101,13 @@ def test_baselines_and_rival_go_on_too(tmp_path: Path) -> None:
     model, out = tmp_path / "model", tmp_path / "run"
     assert run(words(model)) == 0, log_of(model)
     assert [n["name"] for n in result(model)["networks"]] == ["found", "random", "plain", "rival"]
+    budget, records = result(model)["budget"], Journal(model / "journal.jsonl", write=False).records()
+    assert budget["spent"] == pytest.approx(4, abs=0.5), "the rival is extra"
+    assert 0 < budget["rival_seconds"] < budget["seconds"]
+    assert [r["stage"] for r in records if r["kind"] == "stage" and r["event"] == "end"] == [
+        "search", "found", "random", "plain", "rival"]  # fmt: skip
+    assert all(r["spent"] > 0 for r in records if r["kind"] == "stage" and r["event"] == "end")
+    assert [len(n["layer_params"] or ()) for n in result(model)["networks"]] == [2, 2, 2, 0]
     code = run(words(out, signal_at_step=[60, "SIGTERM"]))
     for _ in range(6):
         if code == 0:

@@ -36,9 +36,7 @@ class Sample:
     source: str = "digits (bundled with scikit-learn)"
     seconds: float = 120.0
     test: int | None = 360
-    accuracies: dict[str, float] = field(
-        default_factory=lambda: {"found": 98.06, "random": 97.22, "plain": 97.78}
-    )
+    accuracies: dict[str, float] = field(default_factory=lambda: {"found": 98.06, "random": 97.22, "plain": 97.78})
     until: str = "end"
     seed: int = 0
     status: str = "finished"
@@ -139,9 +137,7 @@ def make_run(run: Path, sample: Sample | None = None) -> Path:
         writer.add("train", "note", level="info", message="float32 is faster than bfloat16 here; it is used.")
         writer.add("train", "end", reason=sample.status, message="")
     _write(run / "result.json", result)
-    (run / "journal.jsonl").write_text(
-        "".join(json.dumps(r) + "\n" for r in writer.records), encoding="utf-8"
-    )
+    (run / "journal.jsonl").write_text("".join(json.dumps(r) + "\n" for r in writer.records), encoding="utf-8")
     return run
 
 
@@ -202,9 +198,7 @@ def _search(writer: Writer, seconds: float, half: bool) -> None:
         )
 
 
-def _train(
-    writer: Writer, name: str, architecture: dict[str, Any], where: dict[str, float]
-) -> dict[str, Any]:
+def _train(writer: Writer, name: str, architecture: dict[str, Any], where: dict[str, float]) -> dict[str, Any]:
     sample, rng = writer.sample, writer.rng
     seconds, goal, begin = (
         0.145 * sample.seconds * 3 / len(sample.accuracies),

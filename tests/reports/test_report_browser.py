@@ -52,9 +52,7 @@ def browser() -> str:
     named = os.environ.get("CHRONAS_BROWSER")
     found = named or next((path for name in NAMES if (path := shutil.which(name))), None)
     if not found:
-        pytest.skip(
-            "no Chromium here: install chromium or set CHRONAS_BROWSER to check the report in a browser"
-        )
+        pytest.skip("no Chromium here: install chromium or set CHRONAS_BROWSER to check the report in a browser")
     return found
 
 

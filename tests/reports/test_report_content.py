@@ -16,6 +16,7 @@ from sample_run import BIG, Sample, make_run
 
 from chronas.reports.collect import collect
 from chronas.reports.html import write_report
+from chronas.reports.tables import key_figures
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 SECTIONS = ["result", "curves", "search", "layers", "network", "budget", "errors", "notes", "settings", "use"]
@@ -146,9 +147,7 @@ def test_the_plan_is_drawn_from_k_where_the_slices_do_not_tell_it(small: Path) -
 
 
 @pytest.mark.parametrize(("sample", "cells"), [(Sample(), 6 * 25), (BIG, 12 * 81)])
-def test_every_layer_has_both_grids_with_the_choice_marked(
-    tmp_path: Path, sample: Sample, cells: int
-) -> None:
+def test_every_layer_has_both_grids_with_the_choice_marked(tmp_path: Path, sample: Sample, cells: int) -> None:
     run = make_run(tmp_path / "run", sample)
     view = collect(run)
     assert len(view.decisions) == sample.layers
@@ -198,6 +197,14 @@ def test_residual_network_is_drawn_block_by_block(small: Path) -> None:
     assert [s.title for s in stages][1:-1] == ["32×32 px, 32 ch", "16×16 px, 64 ch", "8×8 px, 128 ch"]
     assert [b.note for s in stages for b in s.blocks if b.number] == ["dense", "px ÷2", "px ÷2", "dense"]
     assert page(small).classes("arc") == 4
+
+
+def test_the_rivals_time_is_told_apart(small: Path) -> None:
+    result = json.loads((small / "result.json").read_text())
+    change(small / "result.json", budget={**result["budget"], "rival_seconds": 82.0})
+    told = "rival: the same time again, 82.0 s"
+    assert told in key_figures(collect(small))[-1].note
+    assert told in write_report(small).read_text(encoding="utf-8")
 
 
 def test_parameters_per_layer_where_known(small: Path) -> None:

@@ -39,3 +39,12 @@ def test_epoch_budget_and_empty_result() -> None:
     assert summary_lines({}) == []
     used = summary_lines({"budget": {"amount": 50, "unit": "epochs", "spent": 49.5}})
     assert used == ["Used          49.5 epochs of 50 epochs"]
+
+
+def test_the_rival_is_told_apart() -> None:
+    budget = {"amount": 84, "unit": "seconds", "spent": 83.4, "rival_seconds": 68.0, "where": {"search": 60.0}}
+    assert summary_lines({"budget": budget}) == [
+        "Time used     83.4 s of 84.0 s",
+        "Rival         the same time again, 68.0 s",
+        "Spent on      search 60.0 s",
+    ]

@@ -100,6 +100,7 @@ def _budget(files: RunFiles) -> BudgetView | None:
         number(budget.get("exploration_share")),
         number(budget.get("evaluations")),
         number(budget.get("epochs")),
+        number(budget.get("rival_seconds")),
     )
 
 

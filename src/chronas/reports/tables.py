@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from chronas.reports.units import amount, count, percent, short
+from chronas.reports.units import amount, count, percent, seconds, short
 from chronas.reports.view import ConfusionView, DecisionView, ReportView
 
 MOST_CLASSES = 120
@@ -64,7 +64,9 @@ def key_figures(view: ReportView) -> tuple[Figure, ...]:
     if view.budget and view.budget.spent is not None:
         given = amount(view.budget.amount, view.budget.unit)
         name = "time used" if view.budget.unit == "seconds" else "budget used"
-        figures.append(Figure(name, amount(view.budget.spent, view.budget.unit), f"of {given} given"))
+        rival = view.budget.rival_seconds
+        extra = f"; rival: the same time again, {seconds(rival)}" if rival else ""
+        figures.append(Figure(name, amount(view.budget.spent, view.budget.unit), f"of {given} given{extra}"))
     return tuple(figures)
 
 

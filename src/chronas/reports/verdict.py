@@ -10,7 +10,7 @@ from chronas.reports.view import BudgetView, DataView, NetworkView, SearchView
 WORDS = {
     "random": "a random network of the same space, trained alike,",
     "plain": "a plain 3×3 one",
-    "rival": "a hand-made ResNet given the whole time",
+    "rival": "a hand-made ResNet given the same time again",
 }
 SHORT = {"random": "the random network", "plain": "the plain 3×3 one", "rival": "the hand-made ResNet"}
 

@@ -25,7 +25,10 @@ class DataView:
 
 @dataclass(frozen=True)
 class BudgetView:
-    """Given and spent in `unit`; `where` books seconds by purpose; `exploration_share` lies in [0, 1]."""
+    """Given and spent in `unit`; `where` books seconds by purpose; `exploration_share` lies in [0, 1].
+
+    The rival is extra: its seconds stand apart.
+    """
 
     amount: float | None
     unit: str
@@ -34,6 +37,7 @@ class BudgetView:
     exploration_share: float | None
     evaluations: float | None
     epochs: float | None
+    rival_seconds: float | None = None
 
 
 @dataclass(frozen=True)

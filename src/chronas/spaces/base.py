@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from chronas.errors import ArchitectureError
 from chronas.work import Choices
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Space(ABC):
 
         Methods may learn from one option about similar ones; a space without such knowledge has no columns.
         """
+        import numpy as np  # not at the top: listings import this module and nothing heavy
+
         return np.zeros((len(self.decisions[decision].options), 0))
 
     def plain(self) -> Choices | None:
