@@ -6,8 +6,8 @@ docs/how-fit-decides.md tells the same for users, with the measurements behind t
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,26 +32,30 @@ if TYPE_CHECKING:
     from chronas.api import Options
 
 PROBES = ("full-16-1-1-2-basic", "half-32-1-1-2-basic", "half-64-1-1-2-basic", "full-32-1-1-2-single")
-"""Networks whose step is timed: from them follows what every other network of the space costs here."""
+"""Networks whose step is timed: from them follows about what every other network of the space costs here."""
+TIMED = 10
+"""How many networks of about the right cost are then timed themselves."""
 EPOCHS_IN_TWO_MINUTES = 8.0
 """Passes over 50,000 images that a network should get in two minutes; grows as the square root of time."""
 WINDOW = 1.5
 """Candidates cost between 1/WINDOW and WINDOW times what the target number of passes allows."""
+NO_RACE = 0.01
+"""The search's share where there is nothing to decide: timing has chosen the network."""
+CLOSING = 0.03
+"""About what judging and the report take."""
+LEAST_RACE = 0.5
+"""Passes that a candidate must get in the race: with less, the race would be decided by chance, and is left out."""
 
 
-@dataclass(frozen=True)
-class Split:
-    """What the search gets: its share of the time and how many candidates race."""
-
-    share: float
-    candidates: int
+def search_share(seconds: float) -> float:
+    """The part of a `fit` that searches: 8 % of two minutes, 1 % more for every doubling, at most 25 %."""
+    return min(0.25, 0.08 + 0.0105 * math.log2(max(1.0, seconds / 120)))
 
 
-def split(seconds: float) -> Split:
-    """Seconds of search in two minutes, hours in a day: 8 % at two minutes, 12 % at half an hour, 25 % at a day."""
-    doublings = math.log2(max(1.0, seconds / 120))
-    share = min(0.25, 0.08 + 0.0105 * doublings)
-    return Split(share, int(min(27, max(3, round(3 + 1.5 * doublings)))))
+def race_size(seconds: float, images: int) -> int:
+    """How many networks can race in the search's share, each for LEAST_RACE passes; at most 27."""
+    epoch = seconds / target_epochs(seconds, images)
+    return int(min(27, max(1, search_share(seconds) * seconds // (LEAST_RACE * epoch))))
 
 
 def target_epochs(seconds: float, images: int) -> float:
@@ -70,15 +74,16 @@ def plan_fit(
     if free:
         space, method = "resnet", "halving"
         seconds = budget.amount if budget.unit == "seconds" else 1800.0
-        chosen = split(seconds)
-        share = chosen.share if share is None else share
+        candidates = race_size(seconds, len(data.train))
+        if share is None:
+            share = search_share(seconds) if candidates > 1 else NO_RACE
         if budget.unit == "seconds":
             hardware = Hardware.find(options.device, options.precision)  # type: ignore[arg-type]
-            first = race(data, hardware, seconds * (1 - share), chosen.candidates, options.seed)
+            gone = 0.0 if options.started is None else time.monotonic() - options.started
+            usable = (seconds - gone) * (1 - share - CLOSING)
+            first = race(data, hardware, usable, candidates, options.seed)
             settings["method"] = {"candidates": len(first), "first": first, **settings.get("method", {})}
-            notes = (
-                f"fit chose {len(first)} networks that fit the time and gives the search {100 * share:.0f} % of it.",
-            )
+            notes = (_explain(first, share),)
     else:
         space, method = options.space or "superkernel", options.method or "nasib"
         share = 0.4 if share is None else share
@@ -114,24 +119,45 @@ def _preset(method: str, preset: str | None) -> Mapping[str, Any]:
     return dict(presets[preset])
 
 
+def _explain(first: tuple[str, ...], share: float) -> str:
+    if len(first) == 1:
+        return f"There is no time for a race: fit trains {first[0]}, the network whose size fits the time."
+    return f"fit lets {len(first)} networks race that fit the time, and gives the search {100 * share:.0f} % of it."
+
+
 def race(data: ImageData, hardware: Hardware, seconds: float, candidates: int, seed: int) -> tuple[str, ...]:
     """Notations of the networks that compete: those that get about the target number of passes in `seconds`.
 
-    Half of them have the cost closest to the target, the rest is drawn from the window around it.
+    The shallow ones nearest to that cost come first (short trainings reward width over depth), then others drawn
+    from the window around it; what counts is the cost timed here, not the model's.
     """
     space = make_space("resnet")
     assert isinstance(space, ResNetSpace)
     batch = max(2, min(128, len(data.train) // 16))
-    epoch = step_model(space, data, hardware, batch)
-    wanted = seconds / target_epochs(seconds, len(data.train))
-    costs = {choices: epoch(choices) * len(data.train) / batch for choices in enumerate_all(space)}
-    near = sorted(costs, key=lambda choices: abs(math.log(costs[choices] / wanted)))
-    window = [choices for choices in near if 1 / WINDOW < costs[choices] / wanted < WINDOW]
-    sure = near[: -(-candidates // 2)]
-    others = [choices for choices in window if choices not in sure]
+    steps = len(data.train) / batch
+    wanted = seconds / target_epochs(seconds, len(data.train)) / steps
+    model = step_model(space, data, hardware, batch)
+    guessed = {choices: abs(math.log(model(choices) / wanted)) for choices in enumerate_all(space)}
+    near = sorted(guessed, key=lambda choices: guessed[choices])
+    shallow = [choices for choices in near if _shallow(space, choices)]
+    others = [choices for choices in near if guessed[choices] < math.log(WINDOW) and not _shallow(space, choices)]
     rng = stream(seed, "race")
-    drawn = [others[int(i)] for i in rng.permutation(len(others))[: candidates - len(sure)]]
-    return tuple(space.notation(choices) for choices in [*sure, *drawn])
+    drawn = [others[int(i)] for i in rng.permutation(len(others))[: max(0, candidates - 1) // 2]]
+    timed = {
+        choices: step_seconds(Architecture(space, choices), data.task, hardware, batch)
+        for choices in [*shallow[: TIMED - min(len(drawn), TIMED // 2)], *drawn]
+    }
+    off = {choices: abs(math.log(cost / wanted)) for choices, cost in timed.items()}
+    plain = sorted((c for c in timed if c not in drawn), key=lambda choices: off[choices])
+    rest = [choices for choices in drawn if off[choices] < math.log(WINDOW)]
+    return tuple(space.notation(choices) for choices in [*plain[: max(1, candidates - len(rest))], *rest])
+
+
+def _shallow(space: ResNetSpace, choices: Choices) -> bool:
+    """One basic block in the first two stages, one or two in the last."""
+    names = space.names(choices)
+    blocks = (names["blocks 1"], names["blocks 2"], names["blocks 3"])
+    return names["block"] == "basic" and blocks in (("1", "1", "1"), ("1", "1", "2"))
 
 
 def step_model(space: ResNetSpace, data: ImageData, hardware: Hardware, batch: int) -> Any:

@@ -61,12 +61,21 @@ class Session:
         context = self.context
         context.record({"kind": "start", "stage": "run", "format": 1, "versions": versions(),
                         "device": context.hardware.device, "threads": torch.get_num_threads()})  # fmt: skip
+        self._notes()
         reason: Reason = "finished"
         if context.spec.verb != "train":
             reason = SearchStage(context, self.account, self.windows).run()
         if reason == "finished" and context.spec.verb != "search":
             reason = self._trainings()
         return reason
+
+    def _notes(self) -> None:
+        """Tell once how the run was decided and what was found odd in the data."""
+        context = self.context
+        told = {record["message"] for record in context.folder.journal.records() if record["kind"] == "note"}
+        for message in (*context.spec.notes, *context.data.notes):
+            if message not in told:
+                context.record({"kind": "note", "stage": "run", "level": "info", "message": message})
 
     def _close(self, reason: E, message: str = "done") -> E:
         if reason == "interrupted":

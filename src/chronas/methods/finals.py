@@ -23,6 +23,8 @@ from chronas.work import Choices, Evaluate, Fidelity, Outcome, Work
 Floats = npt.NDArray[np.float64]
 LONGER = 3.0
 """How much longer the last few are trained than the others."""
+FIRST = 4
+"""How many architectures come before the model's proposals."""
 POOL = 100
 """Architectures of each kind among which the model proposes."""
 
@@ -62,13 +64,13 @@ class FinalRound:
         return []
 
     def _next(self, place: int) -> Choices:
-        """The argmax of alpha, then a draw by alpha and one at random in turn, from the middle on the model's."""
+        """The argmax of alpha, then a draw by alpha and one at random in turn, then the model's."""
         rng = stream(self.seed, "finals", place)
         known = [choices for choices in self.pool]
         for _ in range(100):
             if place == 0:
                 drawn = tuple(int(np.argmax(row)) for row in self.alphas)
-            elif place < self.count / 2 or len(self.seen) < 3:
+            elif place < min(FIRST, self.count / 2) or len(self.seen) < 3:
                 drawn = self._by_alpha(rng) if place % 2 else sample(self.space, rng)
             else:
                 drawn = self._by_model(rng)

@@ -61,6 +61,8 @@ class SuccessiveHalving(Method):
         return pool[: self.settings.candidates]
 
     def ask(self, count: int, progress: float) -> Sequence[Work]:
+        if self.settings.candidates == 1:
+            return []
         if self._asked == len(self._pool) == self._told:
             self._next_rung()
         share = self._part / (self._rungs * max(1, len(self._pool)))
@@ -86,7 +88,9 @@ class SuccessiveHalving(Method):
         return len(self._book) > 0 or len(self._last) > 0
 
     def best(self) -> Choices:
-        """The best of the longest rung in which at least one network was judged."""
+        """The best of the longest rung in which at least one network was judged; the only candidate unjudged."""
+        if self.settings.candidates == 1:
+            return self._pool[0]
         return (self._book if len(self._book) else self._last).best()
 
     def state(self) -> dict[str, Any]:
