@@ -36,7 +36,9 @@ PROBES = ("full-16-1-1-2-basic", "half-32-1-1-2-basic", "half-64-1-1-2-basic", "
 TIMED = 10
 """How many networks of about the right cost are then timed themselves."""
 EPOCHS_IN_TWO_MINUTES = 8.0
-"""Passes over 50,000 images that a network should get in two minutes; grows as the square root of time."""
+"""Passes over 50,000 images that a network should get in two minutes; grows as time to the power GROWTH."""
+GROWTH = 0.3
+"""Between the best at two minutes (7 to 8 passes) and at ten (13 passes): see docs/how-fit-decides.md."""
 WINDOW = 1.5
 """Candidates cost between 1/WINDOW and WINDOW times what the target number of passes allows."""
 NO_RACE = 0.01
@@ -60,7 +62,7 @@ def race_size(seconds: float, images: int) -> int:
 
 def target_epochs(seconds: float, images: int) -> float:
     """How many passes over the training images the final network should get in `seconds` on this machine."""
-    return EPOCHS_IN_TWO_MINUTES * math.sqrt(seconds / 120) * math.sqrt(50_000 / images)
+    return float(EPOCHS_IN_TWO_MINUTES * (seconds / 120) ** GROWTH * math.sqrt(50_000 / images))
 
 
 def plan_fit(
