@@ -70,10 +70,16 @@ def test_halving_trains_the_better_part_for_longer() -> None:
     assert run.method.best() == second[0]
 
 
-@pytest.mark.parametrize(("candidates", "eta"), [(1, 3), (2, 2), (6, 3), (10, 3), (16, 2), (30, 4)])
+@pytest.mark.parametrize(("candidates", "eta"), [(2, 2), (6, 3), (10, 3), (16, 2), (30, 4)])
 def test_halving_spends_its_budget_and_no_more(candidates: int, eta: int) -> None:
     run = FakeRun(method("halving", candidates=candidates, eta=eta), rounds=200).until(200)
     assert sum(entry[0]["fidelity"]["share"] for entry in run.trace) == pytest.approx(1.0)
+
+
+def test_halving_of_one_network_has_nothing_to_decide() -> None:
+    run = FakeRun(method("halving", candidates=1), rounds=200).until(200)
+    assert run.trace == []
+    run.method.space.check(run.method.best())
 
 
 def test_halving_starts_with_the_given_ones() -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from chronas.errors import UsageError
 from chronas.spaces.base import Decision, Space, join_options, split_options
 from chronas.spaces.kernels import Kernel, parse_kernel, superkernel
 from chronas.task import Task
 from chronas.work import Choices
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 SMALLEST_MAP = 4
 """No reduction goes below this many pixels a side: a 9x9 kernel has nothing to see there."""
@@ -90,6 +92,8 @@ class SuperkernelSpace(Space):
 
     def features(self, decision: int) -> npt.NDArray[np.float64]:
         """Kind, log area by kind, elongation |log(height/width)|, number of even sides."""
+        import numpy as np  # not at the top: `chronas show --help` imports this module and nothing heavy
+
         rows = []
         for kernel in self.kernels:
             area = math.log(kernel.height * kernel.width)
