@@ -9,7 +9,7 @@ METHODS: Registry[type[Method]] = Registry("method")
 METHODS.add(
     "nasib",
     "chronas.methods.nasib:Nasib",
-    "two options per layer and batch; explores with probability k^progress, then exploits the best alphas",
+    "compares options in pairs, explores a share k^progress of them; preset paper is the printed Algorithm 1",
     paper="NASIB (Singh et al. 2019, 2020), Algorithm 1",
     needs={"supernet", "gradient"},
 )

@@ -10,8 +10,7 @@ are judged, at the end, alone. So here
    is narrowed, drawn at random (or by the prior);
 4. an architecture step compares two random options in every layer at equal weights 1/2 on the same held-out
    batch, partners and all: the credit of option a against b is (dL/dw_b - dL/dw_a) / 2. One backward pass gives
-   a comparison in every layer; measured at equal time it repeats itself far better (split-half correlation
-   0.93) than losses of whole paths do (0.56);
+   a comparison in every layer, and repeats itself better than losses of whole paths (benchmarks/credit.py);
 5. alpha is the running mean of an option's credits, standardised within its layer, instead of a walk that
    remembers every noise;
 6. the explored share k^progress (section 3.3) is the share of the field still in play: the worst leave.
