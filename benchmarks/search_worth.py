@@ -123,7 +123,7 @@ def tables(record: Record) -> tuple[list[str], dict[str, Any]]:
                 f"{params:,.0f}",
                 plus_minus(means),
                 "-" if math.isnan(within) else f"{within:.2f}",
-                f"{gap:+.2f}",
+                f"{gap:+.2f}".replace("+nan", "-"),
                 "-" if name == RANDOM or math.isnan(errors) else f"{errors:+.1f}",
                 f"{mean(seconds):.0f}" if seconds else "-",
             ]
