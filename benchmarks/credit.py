@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -70,7 +70,7 @@ def _measure(seed: int, words: Any) -> dict[str, Any]:
     space = make_space(
         "superkernel", {"layers": 6, "width": 16, "m": 5} if not words.small else {"layers": 2, "width": 4, "m": 3}
     )
-    # warm = 1: the field is settled and never narrowed, so that all of it is trained equally.
+    # warm close to 1: the field is settled and never narrowed, so that all of it is trained equally.
     method = Nasib(space, NasibSettings(shortlist=0, warm=0.99, architecture_steps=0.01, visits=100.0), seed)
     with torch_scope(seed, "init"):
         net = nets.build_supernet(space, data.task)
@@ -135,8 +135,6 @@ def _losses(trainer: SupernetTrainer, play: list[list[int]], rng: np.random.Gene
 def _centred(values: Floats) -> Floats:
     return np.asarray(values - values.mean())
 
-
-Kind = Callable[[SupernetTrainer, list[list[int]], np.random.Generator, float], Floats]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -66,7 +66,6 @@ class FinalRound:
     def _next(self, place: int) -> Choices:
         """The argmax of alpha, then a draw by alpha and one at random in turn, then the model's."""
         rng = stream(self.seed, "finals", place)
-        known = [choices for choices in self.pool]
         for _ in range(100):
             if place == 0:
                 drawn = tuple(int(np.argmax(row)) for row in self.alphas)
@@ -74,7 +73,7 @@ class FinalRound:
                 drawn = self._by_alpha(rng) if place % 2 else sample(self.space, rng)
             else:
                 drawn = self._by_model(rng)
-            if drawn not in known:
+            if drawn not in self.pool:
                 return drawn
         return sample(self.space, rng)
 

@@ -36,16 +36,15 @@ class HalvingSettings:
 
 
 class SuccessiveHalving(Method):
-    """Rungs of short trainings. A candidate that fails is out. `part`: the share of the budget for all rungs."""
+    """Rungs of short trainings. A candidate that fails is out."""
 
     name = "halving"
     Settings = HalvingSettings
 
-    def __init__(self, space: Space, settings: HalvingSettings, seed: int, part: float = 1.0) -> None:
+    def __init__(self, space: Space, settings: HalvingSettings, seed: int) -> None:
         super().__init__(space, settings, seed)
         # The last rung decides between at most eta networks; training the single survivor would decide nothing.
         self._rungs = max(1, math.floor(math.log(settings.candidates, settings.eta) + 1e-9))
-        self._part = part
         self._rung, self._asked, self._told = 0, 0, 0
         self._pool: list[Choices] = self._draw()
         self._book, self._last = ScoreBook(), ScoreBook()
@@ -65,7 +64,7 @@ class SuccessiveHalving(Method):
             return []
         if self._asked == len(self._pool) == self._told:
             self._next_rung()
-        share = self._part / (self._rungs * max(1, len(self._pool)))
+        share = 1 / (self._rungs * max(1, len(self._pool)))
         work = [Evaluate(c, Fidelity("train", share)) for c in self._pool[self._asked : self._asked + count]]
         self._asked += len(work)
         return work
@@ -81,11 +80,6 @@ class SuccessiveHalving(Method):
     def tell(self, outcome: Outcome, progress: float) -> None:
         self._told += 1
         self._book.tell(outcome)
-
-    @property
-    def judged(self) -> bool:
-        """Whether any network has been judged."""
-        return len(self._book) > 0 or len(self._last) > 0
 
     def best(self) -> Choices:
         """The best of the longest rung in which at least one network was judged; the only candidate unjudged."""
