@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--data", default=str(CIFAR10), help="the larger data set; the other one is digits")
     made.add_argument("--limit", type=int, default=5000, help="training images of the larger data set")
     made.add_argument("--budgets", default="30,120", help="least and most seconds")
+    made.add_argument("--loads", default="idle,loaded", help="which half to measure")
     words = made.parse_args(argv)
     if words.small:
         words.runs = 1
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     record = Record.open(words, setting, argv)
     cases = choose(words.runs, low, high, seed)
     with until_out_of_time() as finished:
-        for load in ("idle",) if words.small else ("idle", "loaded"):
+        for load in ("idle",) if words.small else words.loads.split(","):
             for number, case in enumerate(cases):
                 key = f"{load} {number} {case.verb} {case.data} {case.seconds} s"
                 measure = partial(_measure, record, words, case, load, number)

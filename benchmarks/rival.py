@@ -22,17 +22,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     made = parser("rival", "chronas fit against a hand-made residual network in the same time.")
     made.add_argument("--budgets", default="2m,10m,30m")
     made.add_argument("--data", default=str(CIFAR10))
-    made.add_argument("--networks", default=",".join(NETWORKS), help="of the resnet space, trained for all the time")
+    made.add_argument("--networks", default=",".join(("fit", *NETWORKS)),
+                      help="fit, and networks of the resnet space trained by hand for all the time")  # fmt: skip
     made.add_argument("--set", action="append", default=[], help="passed on to fit, e.g. space.width=16 (repeatable)")
     words = made.parse_args(argv)
     if words.small:
-        words.budgets, words.networks = "0.3 epochs", "full-16-1-1-1-single"
+        words.budgets, words.networks = "0.3 epochs", "fit,full-16-1-1-1-single"
         words.set = ["space.layers=2", "space.width=4", "space.m=3"]
     record = Record.open(words, {"set": words.set}, argv)
     if words.small:
         words.data = tiny_data(record)
     budgets = [word.strip() for word in words.budgets.split(",")]
-    names = ["fit", *(word.strip() for word in words.networks.split(","))]
+    names = [word.strip() for word in words.networks.split(",")]
     with until_out_of_time() as finished:
         for seed in words.seeds or (0,):
             for budget in budgets:
@@ -51,7 +52,9 @@ def _measure(record: Record, words: argparse.Namespace, key: str, budget: str, n
         changes = [part for word in words.set for part in ("--set", word)]
         start = chronas("fit", words.data, *common, *changes)
     else:
-        start = chronas("train", _architecture(name, record.folder("architectures")), words.data, *common)
+        start = chronas(
+            "train", _architecture(name, record.folder("architectures")), words.data, *common, "--recipe", "fast"
+        )
     seconds, processes = run_chronas(key, start, folder, record)
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     network = next(entry for entry in result["networks"] if entry["name"] == "found")

@@ -141,7 +141,7 @@ def test_spaces_refuse_settings_out_of_range(name: str, settings: dict[str, Any]
 @pytest.mark.parametrize(
     ("method", "settings"),
     [
-        ("random", {"candidates": 0}),
+        ("random", {"candidates": -1}),
         ("halving", {"eta": 1}),
         ("halving", {"candidates": 0}),
         ("rsps", {"train_share": 1.0}),

@@ -53,6 +53,14 @@ def test_found_and_baselines_get_equal_parts(order: tuple[str, ...]) -> None:
     assert clock.now == pytest.approx(103 - REPORT - EXIT_SECONDS)
 
 
+def test_parts_of_the_search_are_parts_of_what_loading_leaves() -> None:
+    clock = Clock()
+    search = made(clock).ledger("search", 0.0)
+    assert search.part(0.5).budget.amount == pytest.approx(30)
+    clock.now += 30
+    assert search.part(0.5).budget.amount == pytest.approx(30)
+
+
 def test_the_rival_gets_what_search_and_found_got() -> None:
     clock = Clock()
     assert made(clock).ledger("rival", 0.0).budget.amount == pytest.approx(100)

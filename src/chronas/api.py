@@ -64,6 +64,7 @@ class Options:
     space, method, preset  names; None lets Chronas choose (see docs/how-fit-decides.md)
     settings   {"method": {"k": 0.2}, "space": {"m": 5}, "supernet": {...}, "recipe": {...}}
     size, val_share, test_share, limit, skip_bad   as in `chronas.data.load.load`
+    max_params, max_madds   the most parameters, and multiply-adds per image, that an architecture may have
     baselines  any of "random", "plain": trained like the found network, beside it
     rival      afterwards train the hand-made residual network for as long as the search and the found network took
     listeners  called with every journal record
@@ -84,6 +85,8 @@ class Options:
     test_share: float = 0.1
     limit: int | None = None
     skip_bad: bool = False
+    max_params: int | None = None
+    max_madds: int | None = None
     baselines: tuple[str, ...] = ()
     rival: bool = False
     search_share: float | None = None
@@ -186,7 +189,7 @@ def _start(
         with stop.at_once():
             loaded = _load(words, None if isinstance(data, str | Path) else data, options.seed)
             spec = plan_fit(verb, words, limit, options, loaded, architecture)
-            check(spec, clock())
+            check(spec, loaded.task, clock())
         folder = RunFolder.create(out, {**spec.to_json(), "fingerprint": loaded.fingerprint})
         with folder.locked():
             return _run(folder, spec, loaded, clock, options.listeners, stop)

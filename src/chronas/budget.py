@@ -102,7 +102,8 @@ class Ledger:
     A budget in seconds is the user's clock: it runs by itself from `started` (a reading of `clock`) on,
     whatever happens. The other units are charged with `charge`. `reserve` (seconds, time budgets only) is kept
     back for closing: progress reaches 1 when only the reserve is left. With a second ledger `alongside`,
-    progress is the larger of the two: whichever limit is met first ends the work.
+    progress is the larger of the two: whichever limit is met first ends the work. `opening` (seconds) went by
+    before the work could begin, for example while the data was loaded: parts are parts of the rest.
     """
 
     def __init__(
@@ -113,9 +114,11 @@ class Ledger:
         started: float | None = None,
         reserve: float = 0.0,
         alongside: Ledger | None = None,
+        opening: float = 0.0,
     ) -> None:
         self.budget = budget
         self.alongside = alongside
+        self.opening = opening
         self.reserve = reserve
         self.clock = clock
         self.started = clock() if started is None else started
@@ -163,7 +166,7 @@ class Ledger:
 
     def part(self, share: float) -> Ledger:
         """A ledger that starts now and has `share` of this budget, at most what is left."""
-        amount = max(1e-9, min(self.usable * share, self.left))
+        amount = max(1e-9, min((self.usable - self.opening) * share, self.left))
         return Ledger(Budget(amount, self.budget.unit), clock=self.clock)
 
     def charge(self, *, where: str | None = None, seconds: float = 0.0, **counts: float) -> None:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import math
 
 from chronas.account import EXIT_SECONDS, REPORT_SECONDS
-from chronas.architecture import make_space
 from chronas.errors import UnknownNameError, UsageError
 from chronas.methods import METHODS
-from chronas.parts import make_method, make_recipe
+from chronas.parts import make_method, make_recipe, make_spec_space
 from chronas.settings import resolve
 from chronas.spec import BASELINES, RunSpec
+from chronas.task import Task
 from chronas.training.hardware import Hardware
 from chronas.training.supernet import SupernetSettings
 
 
-def check(spec: RunSpec, loading: float) -> None:
+def check(spec: RunSpec, task: Task, loading: float) -> None:
     """Raise what is known to be wrong before a run folder is made, so that a misspelt word leaves none behind.
 
     loading  the seconds that loading the data took. Raises UsageError, EnvironmentFault.
     """
     Hardware.find(spec.device, spec.precision)  # type: ignore[arg-type]
     make_recipe(spec)
-    make_method(spec, make_space(spec.space, spec.settings.get("space", {})))
+    if spec.limits and "supernet" in METHODS.entry(spec.method).needs:
+        raise UsageError(f"{spec.method!r} weighs options one by one and cannot keep a limit on the whole network. "
+                         "Take a method that judges whole architectures, for example rea or nsga2.")  # fmt: skip
+    make_method(spec, make_spec_space(spec, task))
     resolve(SupernetSettings, spec.settings.get("supernet", {}), prefix="supernet")
     for name in spec.baselines:
         if name not in BASELINES:

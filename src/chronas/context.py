@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chronas.architecture import make_space
 from chronas.budget import RunClock
 from chronas.data.images import ImageData
 from chronas.driver import Listener
 from chronas.execution.interrupt import StopFlag
-from chronas.parts import make_recipe
+from chronas.parts import make_recipe, make_spec_space
 from chronas.runs.folder import RunFolder
 from chronas.spaces import Space
 from chronas.spec import RunSpec
@@ -41,8 +40,8 @@ class Context:
         """Make what the spec names and bring the data to the device. Raises UsageError, EnvironmentFault."""
         hardware = Hardware.find(spec.device, spec.precision)  # type: ignore[arg-type]
         placed = data.to(hardware.device) if hardware.kind == "cuda" else data
-        space = make_space(spec.space, spec.settings.get("space", {}))
-        return cls(folder, spec, placed, clock, stop, listeners, hardware, space, make_recipe(spec))
+        return cls(folder, spec, placed, clock, stop, listeners, hardware, make_spec_space(spec, data.task),
+                   make_recipe(spec))  # fmt: skip
 
     def record(self, record: dict[str, Any]) -> None:
         """Journal `record` with the time and tell the listeners."""

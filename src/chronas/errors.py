@@ -48,6 +48,14 @@ class TrainingError(ChronasError):
     """Training cannot go on: the loss is not finite and recovery failed, or nothing fits in memory."""
 
 
+class ProxyError(ChronasError):
+    """A proxy has no finite score for a network."""
+
+
+class TableError(ChronasError):
+    """A published table cannot be read, or lacks what was asked of it."""
+
+
 class NothingEvaluatedError(ChronasError):
     """A method was asked for its best architecture before it had heard of any."""
 

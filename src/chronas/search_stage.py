@@ -14,6 +14,7 @@ from chronas.context import Context
 from chronas.driver import Driver, Reason, Stage
 from chronas.errors import NothingEvaluatedError
 from chronas.execution.inline import InlineExecutor
+from chronas.front import front_rows, write_front
 from chronas.methods import METHODS
 from chronas.methods.base import Method
 from chronas.parts import make_method
@@ -22,6 +23,7 @@ from chronas.settings import resolve
 from chronas.spaces.moves import sample
 from chronas.training.evaluators import SharedWeights, ShortTraining, SupernetSlices
 from chronas.training.network import plan
+from chronas.training.scores import ProxyScores
 from chronas.training.supernet import Slice, SupernetSettings, SupernetTrainer
 from chronas.windows import Windows
 from chronas.work import Choices, Evaluate
@@ -66,7 +68,7 @@ class SearchStage:
             "space": spec.space, "space_settings": dataclasses.asdict(self.space.settings), "method": spec.method,
             "method_settings": dataclasses.asdict(method.settings), "seed": spec.seed, "choices": list(best),
             "notation": architecture.notation, "metrics": self._last_metrics(), "params": cost.params,
-            "madds": cost.madds,
+            "madds": cost.madds, "front": front_rows(method, self.space, self.context.data.task),
         }  # fmt: skip
 
     def _best_of(self, method: Method) -> Choices:
@@ -88,8 +90,12 @@ class SearchStage:
         """What runs the method's work, and how to recover where a supernet's training fails."""
         context, spec = self.context, self.context.spec
         short = ShortTraining(self.space, context.data, context.recipe, context.hardware, spec.seed)
-        if "supernet" not in METHODS.entry(spec.method).needs:
-            return InlineExecutor(None, {"train": short}), None
+        needs = METHODS.entry(spec.method).needs
+        scores = {}
+        if "proxy" in needs:
+            scores["proxy"] = ProxyScores(self.space, context.data, context.hardware, spec.seed)
+        if "supernet" not in needs:
+            return InlineExecutor(None, {"train": short, **scores}), None
         settings = resolve(SupernetSettings, spec.settings.get("supernet", {}), prefix="supernet")
         with torch_scope(spec.seed, "init", "supernet"):
             net = nets.build_supernet(self.space, context.data.task)
@@ -101,7 +107,7 @@ class SearchStage:
             return "the learning rate is halved from here on."
 
         slices = SupernetSlices(trainer, _slice(ledger, trainer.epoch_steps))
-        return InlineExecutor(slices, {"train": short, "shared": SharedWeights(trainer)}), calm
+        return InlineExecutor(slices, {"train": short, "shared": SharedWeights(trainer), **scores}), calm
 
     def _last_metrics(self) -> dict[str, Any]:
         for record in reversed(self.folder.journal.records()):
@@ -115,6 +121,8 @@ class SearchStage:
                                 "choices": list(choices), "metrics": dict(metrics)})  # fmt: skip
 
     def _on_slice(self, method: Method, progress: float) -> None:
+        for message in method.notes():
+            self.context.record({"kind": "note", "stage": "search", "level": "info", "message": message})
         if self.account.report_due:
             self._inspect(method, progress)
             self.account.report()
@@ -122,6 +130,8 @@ class SearchStage:
     def _inspect(self, method: Method, progress: float) -> None:
         seen = method.inspect()
         best = self.folder.read_best()
+        front = front_rows(method, self.space, self.context.data.task)
+        write_front(self.folder.path, self.space, front)
         self.folder.write_inspect(
             {
                 "format": 1,
@@ -130,6 +140,7 @@ class SearchStage:
                 "decisions": [{"name": d.name, "options": list(d.options)} for d in self.space.decisions],
                 "tables": {name: [list(row) for row in table] for name, table in seen.tables.items()},
                 "choices": best["choices"] if best else None,
+                "front": front,
                 "progress": progress,
                 "message": seen.message,
             }

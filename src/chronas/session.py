@@ -28,6 +28,7 @@ from chronas.spaces.moves import sample
 from chronas.spaces.resnet import RIVAL
 from chronas.spec import RunSpec
 from chronas.train_stage import Network, TrainStage
+from chronas.training.recipes import RECIPES
 from chronas.windows import Windows
 
 E = TypeVar("E", bound=Literal["finished", "interrupted", "failed"])
@@ -99,7 +100,7 @@ class Session:
         if spec.rival:
             space = make_space("resnet")
             architecture = Architecture(space, space.parse(RIVAL))
-            networks.append(Network("rival", "hand-made residual network, same time", architecture))
+            networks.append(Network("rival", "hand-made residual network, same time", architecture, RECIPES["fast"]))
         return networks
 
     def _baseline(self, name: str) -> Network | None:

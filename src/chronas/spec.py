@@ -17,6 +17,7 @@ BASELINES = ("random", "plain")
 _SHAPES: Mapping[str, type[Any] | tuple[type[Any], ...]] = {
     "data": dict, "budget": dict, "seed": int, "device": str, "precision": str, "space": str, "method": str,
     "recipe": str, "settings": dict, "search_share": (int, float), "baselines": list, "rival": bool, "notes": list,
+    "limits": dict,
 }  # fmt: skip
 
 
@@ -37,6 +38,7 @@ class RunSpec:
     """Everything that decides a run.
 
     space, method, recipe   registered names; `settings` holds the resolved values per group
+    limits                  `max_params`, `max_madds`: what the architectures may cost at most
     search_share            part of a `fit` budget that the search gets
     baselines               networks trained like the found one, beside it: any of `BASELINES`; each of them, and
                             the found one, gets an equal part of what the search leaves
@@ -58,6 +60,7 @@ class RunSpec:
     baselines: tuple[str, ...] = ()
     rival: bool = False
     architecture: Mapping[str, Any] | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:

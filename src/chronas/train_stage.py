@@ -24,16 +24,18 @@ from chronas.spaces.superkernel import SuperkernelSpace
 from chronas.task import Task
 from chronas.training.judge import Judgement, judge
 from chronas.training.network import NetworkTrainer, seeded_network
+from chronas.training.recipes import Recipe
 from chronas.windows import Windows
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network to train: its stage, the words for people, and the architecture."""
+    """A network to train: its stage, the words for people, the architecture, and a recipe other than the run's."""
 
     name: str
     title: str
     architecture: Architecture
+    recipe: Recipe | None = None
 
 
 class TrainStage:
@@ -51,7 +53,8 @@ class TrainStage:
         net = seeded_network(lambda: nets.build(network.architecture, context.data.task), seed, "network")
         ledger = self.windows.ledger(network.name, self._closing_seconds(net), self._epochs(network.name))
         self.account.begin(f"train {network.name}", ledger)
-        trainer = NetworkTrainer(net, context.data, context.recipe, context.hardware, seed, **_slice(ledger))
+        recipe = network.recipe or context.recipe
+        trainer = NetworkTrainer(net, context.data, recipe, context.hardware, seed, **_slice(ledger))
         stage = Stage(network.name, TrainOne(network.architecture), InlineExecutor(trainer, {}), ledger, context.clock,
                       outcome="epoch", recover=trainer.calm, on_slice=self._on_slice)  # fmt: skip
         reason = Driver(context.folder, stage, context.stop, list(context.listeners)).run()
@@ -92,7 +95,7 @@ class TrainStage:
         """The only place that looks at test images, once per network."""
         final, context = trainer.finish(), self.context
         began, data = context.clock(), context.data
-        row = self._row(network, ledger, final["val_accuracy"])
+        row = self._row(network, trainer.recipe, ledger, final["val_accuracy"])
         if data.test is not None:
             seen = self._judge(net, data.test)
             row |= {"test_accuracy": seen.accuracy, "test_loss": seen.loss, "confusion": seen.confusion,
@@ -107,13 +110,13 @@ class TrainStage:
         context.record({"kind": "stage", "stage": network.name, "event": "end", "name": network.name, "what": "train",
                         "spent": ledger.spent})  # fmt: skip
 
-    def _row(self, network: Network, ledger: Ledger, val_accuracy: float) -> dict[str, Any]:
+    def _row(self, network: Network, recipe: Recipe, ledger: Ledger, val_accuracy: float) -> dict[str, Any]:
         task = self.context.data.task
         cost = nets.cost(network.architecture, task)
         return {
             "name": network.name, "title": network.title, "architecture": network.architecture.to_json(),
             "notation": network.architecture.notation, "params": cost.params, "madds": cost.madds,
-            "layer_params": layer_params(network.architecture, task), "recipe": self.context.recipe.name,
+            "layer_params": layer_params(network.architecture, task), "recipe": recipe.name,
             "seconds": ledger.seconds, "epochs": ledger.counts["epochs"], "val_accuracy": val_accuracy,
             "test_accuracy": None, "test_loss": None, "confusion": None, "per_class": None,
         }  # fmt: skip

@@ -45,8 +45,9 @@ class Windows:
         amount = length * shared if name == "rival" else loaded + (start + length) * shared - started
         bound = None if epochs is None else Ledger(Budget(epochs, "epochs"), clock=clock, started=started)
         made = Ledger(
-            Budget(max(amount, 1e-3), "seconds"), clock=clock, started=started, reserve=closing, alongside=bound
-        )
+            Budget(max(amount, 1e-3), "seconds"), clock=clock, started=started, reserve=closing, alongside=bound,
+            opening=loaded if started == 0.0 else 0.0,
+        )  # fmt: skip
         if bound is not None:
             # One training with two limits: what is charged to it, or restored, counts for both.
             bound.counts = made.counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -19,10 +20,15 @@ class Fidelity:
     kind    train: short training from scratch; shared: held-out data with the supernet's weights;
             proxy: a score of the untrained network; table: a published table.
     share   for `train`: the part of the whole budget that one evaluation may use, in (0, 1].
+    level   for `train`: the part of a full evaluation that is meant, in (0, 1]; a table takes its nearest row.
+            `share` holds it already.
+    proxy   for `proxy`: its registered name.
     """
 
     kind: Kind
     share: float = 0.0
+    level: float = 1.0
+    proxy: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ def work_to_json(work: Work) -> dict[str, Any]:
     if isinstance(work, Advance):
         return {"work": "advance"}
     return {"work": "evaluate", "choices": list(work.choices),
-            "fidelity": {"kind": work.fidelity.kind, "share": work.fidelity.share}}  # fmt: skip
+            "fidelity": dataclasses.asdict(work.fidelity)}  # fmt: skip
 
 
 def work_from_json(data: Mapping[str, Any]) -> Work:

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-SCRIPTS = ("step_cost", "loading", "budget_accuracy", "figure5", "search_worth", "rival", "gpu")
+SCRIPTS = ("step_cost", "loading", "budget_accuracy", "figure5", "search_worth", "rival", "gpu", "scoring", "prior")
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from registered import small_space
+from registered import small_space, usual_space
 
 from chronas import nets
-from chronas.architecture import make_space
 from chronas.spaces import SPACES
 from chronas.task import Task
 from chronas.testing.nets import check_builder, check_supernet
@@ -24,7 +23,7 @@ def words(task: Task) -> str:
 @pytest.mark.parametrize("task", TASKS, ids=words)
 @pytest.mark.parametrize("name", nets.BUILDERS.names())
 def test_cost_is_that_of_the_built_network(name: str, task: Task) -> None:
-    check_builder(make_space(name), task, count=4, run=False)
+    check_builder(usual_space(name), task, count=4, run=False)
 
 
 @pytest.mark.parametrize("task", [t for t in TASKS if t.height * t.width <= 2000], ids=words)

@@ -54,7 +54,7 @@ def test_the_book_of_scores() -> None:
 def test_random_search_shares_the_budget_and_keeps_the_best() -> None:
     run = FakeRun(method("random", candidates=5)).until(40)
     work = [entry[0] for entry in run.trace]
-    assert [w["fidelity"] for w in work] == 5 * [{"kind": "train", "share": 0.2}]
+    assert [w["fidelity"] for w in work] == 5 * [{"kind": "train", "share": 0.2, "level": 1.0, "proxy": ""}]
     asked = [tuple(w["choices"]) for w in work]
     assert run.method.best() == max(asked, key=made_up_accuracy)
 

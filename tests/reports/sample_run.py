@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from chronas.architecture import make_space
 from chronas.seeding import stream
 
 DIGITS = tuple(str(i) for i in range(10))
@@ -25,7 +26,11 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Sample:
-    """What the made-up run is like. `until`: "search" stops half-way through the search."""
+    """What the made-up run is like.
+
+    until   "search" stops half-way through the search
+    judged  networks that the search trains one by one, accuracy against cost, instead of a supernet
+    """
 
     layers: int = 6
     m: int = 5
@@ -40,6 +45,7 @@ class Sample:
     until: str = "end"
     seed: int = 0
     status: str = "finished"
+    judged: int = 0
 
 
 BIG = Sample(
@@ -91,7 +97,9 @@ def make_run(run: Path, sample: Sample | None = None) -> Path:
         threads=2,
     )
     writer.clock = 0.01 * sample.seconds
-    _search(writer, share * sample.seconds, half)
+    front = _judge(writer, share * sample.seconds, settings) if sample.judged else []
+    if not sample.judged:
+        _search(writer, share * sample.seconds, half)
     options = [f"{i}x{j}" for i in range(1, sample.m + 1) for j in range(1, sample.m + 1)]
     alpha, frequency, choices = tables(sample, 0.5 if half else 1.0)
     names = {f"layer {i + 1}": options[c] for i, c in enumerate(choices)}
@@ -100,7 +108,7 @@ def make_run(run: Path, sample: Sample | None = None) -> Path:
         "format": 1, "space": "superkernel", "settings": settings,
         "decisions": [{"name": name, "options": options} for name in names],
         "tables": {"alpha": alpha, "frequency": frequency}, "choices": choices,
-        "progress": 0.5 if half else 1.0, "message": "training the supernet",
+        "progress": 0.5 if half else 1.0, "message": "training the supernet", "front": front,
     })  # fmt: skip
     _write(run / "best.json", {"choices": choices, "notation": notation, "metrics": {"val_accuracy": 81.0}})
     data = {
@@ -122,6 +130,7 @@ def make_run(run: Path, sample: Sample | None = None) -> Path:
             "space": "superkernel", "space_settings": settings,
             "method": "nasib", "method_settings": {"k": 0.1}, "seed": sample.seed, "choices": choices,
             "notation": notation, "metrics": {"val_accuracy": 81.0}, "params": 98_412, "madds": 3_141_592,
+            "front": front,
         }  # fmt: skip
         result["budget"] = {
             "amount": sample.seconds, "unit": "seconds", "spent": round(sum(where.values()), 2),
@@ -196,6 +205,28 @@ def _search(writer: Writer, seconds: float, half: bool) -> None:
             what="search",
             name=None,
         )
+
+
+def _judge(writer: Writer, seconds: float, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Evaluations, dear networks better than cheap ones by and large; returns the front of them."""
+    sample, rng = writer.sample, writer.rng
+    space = make_space("superkernel", settings)
+    begin = writer.clock
+    rows: list[dict[str, Any]] = []
+    for ticket in range(sample.judged):
+        writer.clock = begin + seconds * (ticket + 1) / sample.judged
+        choices = [int(c) for c in rng.integers(0, sample.m**2, sample.layers)]
+        madds = int(10 ** rng.uniform(5.8, 7.6))
+        accuracy = round(float(40 + 22 * (math.log10(madds) - 5.8) + rng.normal(0, 5)), 3)
+        metrics = {"val_accuracy": accuracy, "val_loss": 1.0, "params": float(madds // 30), "madds": float(madds)}
+        fidelity = {"kind": "train", "share": 1 / sample.judged, "level": 1.0, "proxy": ""}
+        work = {"work": "evaluate", "choices": choices, "fidelity": fidelity}
+        writer.add("search", "outcome", ticket=ticket, work=work, metrics=metrics, error=None,
+                   progress=(ticket + 1) / sample.judged, spent=writer.clock, price={"evaluations": 1})  # fmt: skip
+        rows.append({"notation": space.notation(tuple(choices)), "choices": choices, "val_accuracy": accuracy,
+                     "params": madds // 30, "madds": madds})  # fmt: skip
+    rows.sort(key=lambda row: row["madds"])
+    return [row for i, row in enumerate(rows) if all(row["val_accuracy"] > other["val_accuracy"] for other in rows[:i])]
 
 
 def _train(writer: Writer, name: str, architecture: dict[str, Any], where: dict[str, float]) -> dict[str, Any]:

@@ -35,6 +35,9 @@ function measure(frame) {
   const style = frame.contentWindow.getComputedStyle(page.body);
   return {inner: frame.contentWindow.innerWidth, scroll: root.scrollWidth, outside, cut,
     background: style.backgroundColor, ink: style.color, sections: page.querySelectorAll('section').length,
+    title: page.title, scatter: [...page.querySelectorAll('#cost figure > div')].filter(
+      e => e.getClientRects().length && e.querySelector('path.s-found') && e.querySelector('circle.f-other'))
+      .map(e => e.className).join(),
     dark: frame.contentWindow.matchMedia('(prefers-color-scheme: dark)').matches,
     requests: frame.contentWindow.performance.getEntriesByType('resource').map(e => e.name)};
 }
@@ -86,7 +89,8 @@ LONG = replace(
     source="/data/" + "very_long_path/" * 12,
 )
 HUNDRED = replace(Sample(), classes=[f"kind number {i}" for i in range(100)], m=3, layers=2, test=1000)
-SAMPLES = {"big": BIG, "long": LONG, "half": Sample(until="search"), "hundred": HUNDRED}
+SAMPLES = {"big": BIG, "long": LONG, "half": Sample(until="search"), "hundred": HUNDRED,
+           "judged": replace(BIG, judged=60, until="end")}  # fmt: skip
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -101,6 +105,7 @@ def test_pages_fit_are_whole_and_load_nothing(browser: str, tmp_path: Path, dark
         assert page["cut"] == []
         assert page["requests"] == []
         assert page["sections"] >= 9
+        assert page["scatter"] == (["wide", "narrow"][width < 600] if "judged" in page["title"] else "")
         assert page["dark"] is dark
         paper, ink = (sum(map(int, re.findall(r"\d+", page[name])[:3])) for name in ("background", "ink"))
         assert (paper < ink) is dark

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chronas.cli.options import CONFIG_HELP, DATA_HELP, add_run_options, named_after, run_words
+from chronas.cli.prior import add_prior, take_prior
 from chronas.cli.run import conduct
 from chronas.cli.words import Namespace, Parser
 
@@ -12,12 +13,14 @@ def parser() -> Parser:
     made = Parser("fit", "Search, train, test and report, in the time that you give altogether.", notes=CONFIG_HELP)
     made.add_argument("data", metavar="DATA", nargs="?", help=DATA_HELP)
     add_run_options(made, searches=True, trains=True)
+    add_prior(made)
     return made
 
 
 def run(words: Namespace, started: float) -> int:
     """One call of `chronas.api.fit`."""
     given = run_words(parser(), words)
+    take_prior(given)
     words.out = out = given.out or named_after(given.data)
     from chronas import api
 

@@ -8,9 +8,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from chronas.benchmarks import BENCHMARKS
 from chronas.cli.words import Namespace, Parser
 from chronas.errors import UnknownNameError, UsageError
 from chronas.methods import METHODS
+from chronas.proxies import PROXIES
 from chronas.registry import Registry
 from chronas.spaces import SPACES
 from chronas.training.recipes import RECIPES
@@ -23,13 +25,14 @@ DATA_FORMATS = (
     ("IDX files", "MNIST's: train-images-idx3-ubyte, plain or gzipped"),
     ("a NumPy archive (.npz)", "images and labels as arrays"),
 )
-KINDS = ("spaces", "methods", "presets", "recipes", "data")
+KINDS = ("spaces", "methods", "proxies", "benchmarks", "presets", "recipes", "data")
 
 
 def parser() -> Parser:
     """[KIND [NAME]]."""
     notes = "chronas list methods nasib shows the settings of one method; spaces and recipes alike."
-    made = Parser("list", "What there is to choose from: spaces, methods, presets, recipes, data formats.", notes=notes)
+    summary = "What there is to choose from: spaces, methods, proxies, tables, presets, recipes, data formats."
+    made = Parser("list", summary, notes=notes)
     made.add_argument("kind", metavar="KIND", nargs="?", help=", ".join(KINDS))
     made.add_argument("name", metavar="NAME", nargs="?", help="one of them, in full")
     return made
@@ -43,7 +46,7 @@ def run(words: Namespace, started: float) -> int:
     if hasattr(words, "name"):
         _one(kind or "", words.name)
         return 0
-    for name in [kind] if kind else ["spaces", "methods", "recipes", "data"]:
+    for name in [kind] if kind else [kind for kind in KINDS if kind != "presets"]:
         _print_table(name.capitalize(), TABLES[name]())
     if kind is None:
         print("Settings of one: chronas list methods nasib.  Named settings: chronas list presets")
@@ -80,6 +83,8 @@ def _assigned(values: Any) -> str:
 TABLES: dict[str, Callable[[], Rows]] = {
     "spaces": lambda: _registered(SPACES),
     "methods": lambda: _registered(METHODS),
+    "proxies": lambda: _registered(PROXIES),
+    "benchmarks": lambda: _registered(BENCHMARKS),
     "presets": _presets,
     "recipes": _recipes,
     "data": lambda: list(DATA_FORMATS),

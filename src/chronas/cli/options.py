@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chronas.budget import Budget
 from chronas.cli.config import merged
-from chronas.cli.words import Namespace, Parser, decimal, one_of, whole
+from chronas.cli.words import Namespace, Parser, count, decimal, one_of, whole
 from chronas.errors import UnknownNameError, UsageError
 from chronas.spec import BASELINES
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DATA_HELP = "a folder of class folders, Parquet, CIFAR batches, IDX, .npz, or the word digits; see: chronas list data"
 PASSED_ON = ("space", "method", "preset", "recipe", "seed", "device", "precision", "size", "val_share",
-             "test_share", "limit", "skip_bad", "rival", "search_share")  # fmt: skip
+             "test_share", "limit", "skip_bad", "rival", "search_share", "max_params", "max_madds")  # fmt: skip
 CONFIG_HELP = """\
 --config reads the same words from YAML, for example
 
@@ -39,6 +39,9 @@ def add_run_options(parser: Parser, *, searches: bool, trains: bool) -> None:
         parser.option("--space", metavar="S", help="search space; see: chronas list spaces")
         parser.option("--method", metavar="M", help="search method; see: chronas list methods")
         parser.option("--preset", metavar="P", help="named settings of the method; see: chronas list presets")
+        parser.option("--max-params", metavar="N", type=count, help="most parameters of the network, e.g. 1M")
+        parser.option("--max-flops", metavar="N", type=count, dest="max_madds",
+                      help="most multiply-adds per image (what papers call FLOPs), e.g. 50M")  # fmt: skip
     parser.option("--recipe", metavar="R", help="how a network is trained; see: chronas list recipes")
     parser.option("--set", metavar="G.K=V", action="append", help="one setting, e.g. method.k=0.2 (repeatable)")
     parser.option("--config", metavar="FILE", help="YAML file with the same words; the command line wins")
@@ -118,7 +121,7 @@ def _check_names(options: dict[str, Any]) -> None:
     for registry, name in ((SPACES, options.get("space")), (METHODS, options.get("method"))):
         if name is not None:
             registry.entry(name)
-    if options.get("recipe", "fast") not in RECIPES:
+    if options.get("recipe") is not None and options["recipe"] not in RECIPES:
         raise UnknownNameError("recipe", options["recipe"], RECIPES)
     check_groups(options["settings"])
 

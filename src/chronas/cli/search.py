@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from chronas.cli.options import CONFIG_HELP, DATA_HELP, add_run_options, named_after, run_words
+from chronas.cli.prior import add_prior, take_prior
 from chronas.cli.run import conduct
-from chronas.cli.words import Namespace, Parser
+from chronas.cli.words import Namespace, Parser, whole
 
 
 def parser() -> Parser:
@@ -12,12 +13,19 @@ def parser() -> Parser:
     made = Parser("search", "Search an architecture within the budget; train it later.", notes=CONFIG_HELP)
     made.add_argument("data", metavar="DATA", nargs="?", help=DATA_HELP)
     add_run_options(made, searches=True, trains=False)
+    add_prior(made)
+    made.option("--samples", metavar="N", type=whole,
+                help="networks that --method naswot draws; needs no --budget then")  # fmt: skip
     return made
 
 
 def run(words: Namespace, started: float) -> int:
     """One call of `chronas.api.search`."""
+    if hasattr(words, "samples"):
+        words.set = [*getattr(words, "set", []), f"method.samples={words.samples}"]
+        words.budget = getattr(words, "budget", f"{words.samples} evaluations")
     given = run_words(parser(), words)
+    take_prior(given)
     words.out = out = given.out or named_after(given.data)
     from chronas import api
 

@@ -28,7 +28,10 @@ VERBS = {
     "export": Verb(
         "chronas.cli.export", "RUN --format onnx", "the trained network as onnx, torch, safetensors or python"
     ),
-    "list": Verb("chronas.cli.listing", "[KIND [NAME]]", "spaces, methods, presets, recipes, data formats"),
+    "score": Verb("chronas.cli.score", "DATA --space S", "score untrained networks by proxies"),
+    "compare": Verb("chronas.cli.compare", "TABLE --methods A,B", "methods side by side on a published table"),
+    "import-table": Verb("chronas.cli.import_table", "KIND SOURCE", "published benchmark files into one table"),
+    "list": Verb("chronas.cli.listing", "[KIND [NAME]]", "spaces, methods, proxies, benchmarks, recipes, data"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -63,6 +64,17 @@ def whole(text: str) -> int:
 def decimal(text: str) -> float:
     """A number."""
     return _converted(text, float, "a number")
+
+
+SCALES = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000, "b": 1_000_000_000}
+
+
+def count(text: str) -> int:
+    """A count for people: 900000, 900k, 1.5M, 2G."""
+    found = re.fullmatch(r"([0-9]*\.?[0-9]+)([kmgb]?)", text.strip().lower())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"takes a count such as 900k, 1.5M or 2G, but got {text!r}")
+    return round(float(found[1]) * SCALES[found[2]])
 
 
 def one_of(kind: str, known: Sequence[str]) -> Callable[[str], str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from chronas.budget import Ledger
-from chronas.errors import InternalError, TrainingError
+from chronas.errors import InternalError, ProxyError, TrainingError
 from chronas.work import Advance, Evaluate, Outcome, Work
 
 
@@ -75,7 +75,7 @@ class InlineExecutor:
         metrics, error = None, None
         try:
             metrics = self._evaluator(work).evaluate(work, ledger, pause)
-        except (TrainingError, ArithmeticError, RuntimeError, MemoryError) as failure:
+        except (TrainingError, ProxyError, ArithmeticError, RuntimeError, MemoryError) as failure:
             error = f"{type(failure).__name__}: {failure}"
         if metrics is not None or error is not None:
             ledger.charge(evaluations=1)
@@ -104,7 +104,8 @@ class InlineExecutor:
         if self.advancer is not None:
             self.advancer.load(state["advancer"])
         for kind, evaluator in self.evaluators.items():
-            evaluator.load(state["evaluators"][kind])
+            # Snapshots of earlier versions lack evaluators that have no state.
+            evaluator.load(state["evaluators"].get(kind, {}))
         self._before, self._seconds = state["before"], state["seconds"]
 
     def drop(self) -> None:

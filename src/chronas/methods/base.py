@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from chronas.spaces import Space
 from chronas.work import Choices, Outcome, Work
@@ -21,6 +21,14 @@ class Inspection:
 
     message: str = ""
     tables: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
+
+
+class FrontPoint(NamedTuple):
+    """One architecture of a front: validation accuracy in percent, and cost by the method's own measure."""
+
+    choices: Choices
+    accuracy: float
+    cost: float
 
 
 class Method(ABC):
@@ -62,3 +70,11 @@ class Method(ABC):
     def inspect(self) -> Inspection:
         """What people may want to see now."""
         return Inspection()
+
+    def notes(self) -> list[str]:
+        """Messages for people, each handed out once."""
+        return []
+
+    def front(self) -> Sequence[FrontPoint]:
+        """For a method with two objectives: what it judged that nothing cheaper equals, cheapest first; else empty."""
+        return ()

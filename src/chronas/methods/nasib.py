@@ -4,7 +4,8 @@ Preset `paper` is Algorithm 1 (`chronas.methods.nasib_paper`). The default rule 
 keeps its ideas (two options compared per layer, least-used first, an explored share of k^progress, the budget
 decides how much is explored) and changes how credit is given, because the paper's rule picks architectures
 worse than random ones in small budgets: see docs/nasib.md for the ablation. The end of the budget trains a
-shortlist briefly from scratch (`chronas.methods.finals`), and the best of it is the result.
+shortlist briefly from scratch (`chronas.methods.finals`), and the best of it is the result. With `prior_proxy` the
+search begins with scores of untrained networks, which decide where alphas start (`chronas.methods.nasib_prior`).
 
 Left open by the papers, chosen here: lam 0.1 and raw counts in P1 (preset `paper`), supernet batch 64, learning
 rate 0.05, clipping at 5, L2 3e-4, no dropout while searching, crop and flip on colour images.
@@ -25,6 +26,7 @@ from chronas.methods.base import Inspection
 from chronas.methods.finals import FinalRound
 from chronas.methods.nasib_fair import FairRule
 from chronas.methods.nasib_paper import PaperRule
+from chronas.methods.nasib_prior import ScoredPrior, prior_alphas
 from chronas.methods.oneshot import Alternation, OneShotMethod
 from chronas.nets.mix import Mix
 from chronas.spaces import Space
@@ -41,7 +43,13 @@ class NasibSettings:
     k                explored share at the end of the supernet's training (paper: 0.1)
     prior            option=weight words, e.g. ("3x3=2", "5x5=1"): start values of alpha (paper, section 3.4)
     prior_from       architectures (notations) whose options are favoured by how often they occur: our addition
+    prior_proxy      a registered proxy whose scores of untrained networks become start values of alpha; "" for none:
+                     our addition
+    prior_samples    random architectures that are scored before training begins
+    prior_share      part of the budget after which scoring ends even with fewer (a time: scores cost no epochs)
+    prior_strength   spread of the prior over options, in standard deviations of an alpha
     shortlist        architectures trained briefly from scratch in the final round, 0 for no such round
+    proposals        what the final round trains: spread (extremes of the space too) or pool (near random and best)
     train_share      part of the budget that trains the supernet when there is a final round
     interleave       epoch: a pass over the training images, then one over the held-out ones; step: spread evenly
     architecture_steps  per weight step, with interleave=step
@@ -59,7 +67,12 @@ class NasibSettings:
     k: float = 0.1
     prior: tuple[str, ...] = ()
     prior_from: tuple[str, ...] = ()
+    prior_proxy: str = ""
+    prior_samples: int = 100
+    prior_share: float = 0.05
+    prior_strength: float = 1.0
     shortlist: int = 10
+    proposals: Literal["spread", "pool"] = "spread"
     train_share: float = 0.3
     interleave: Literal["epoch", "step"] = "step"
     architecture_steps: float = 0.2
@@ -82,6 +95,13 @@ class NasibSettings:
                 raise UsageError(f"method.{name} must be positive, but got {getattr(self, name)}.")
         if self.paths not in (1, 2):
             raise UsageError(f"method.paths must be 1 or 2, but got {self.paths}.")
+        if self.prior_samples < 1 or self.prior_strength < 0:
+            raise UsageError("method.prior_samples must be at least 1 and method.prior_strength at least 0, but got "
+                             f"{self.prior_samples} and {self.prior_strength}.")  # fmt: skip
+        until = self.train_share if self.shortlist else 1.0
+        if self.prior_proxy and not 0 < self.prior_share < until:
+            raise UsageError(f"method.prior_share must lie between 0 and {until:g}, the part that trains the supernet, "
+                             f"but got {self.prior_share}.")  # fmt: skip
         if self.shortlist < 0 or self.shortlist == 1:
             raise UsageError(f"method.shortlist must be 0 or at least 2, but got {self.shortlist}.")
 
@@ -99,14 +119,28 @@ class Nasib(OneShotMethod):
         super().__init__(space, settings, seed)
         if min(len(decision.options) for decision in space.decisions) < 2:
             raise UsageError("NASIB compares two options per layer; a layer with one option leaves nothing to search.")
-        prior = prior_alphas(space, settings)
-        self.rule = PaperRule(prior, settings) if settings.rule == "paper" else FairRule(prior, settings, seed)
+        self.scored = ScoredPrior(space, settings, seed) if settings.prior_proxy else None
+        self.rule = self._rule()
         self.train_until = settings.train_share if settings.shortlist else 1.0
         self._finals: FinalRound | None = None
+
+    def _rule(self) -> PaperRule | FairRule:
+        """The rule at its start: with the named priors, and the one from scores once there is one."""
+        settings, prior = self.settings, prior_alphas(self.space, self.settings)
+        # One standard deviation is a nat of the policy that draws options: of exp(alpha), and of P2 (eq. 4).
+        unit = settings.lam if settings.rule == "paper" else 1.0
+        if self.scored is not None and self.scored.rows is not None:
+            prior = [named + unit * row for named, row in zip(prior, self.scored.rows, strict=True)]
+        return PaperRule(prior, settings) if settings.rule == "paper" else FairRule(prior, settings, self.seed)
 
     # -- asking ----------------------------------------------------------------------------------------
 
     def ask(self, count: int, progress: float) -> Sequence[Work]:
+        if self.scored is not None and self.scored.rows is None:
+            scoring, over = self.scored.ask(count, progress)
+            if not over:
+                return scoring
+            self.rule = self._rule()
         if progress < self.train_until:
             return [Advance()]
         if not self.settings.shortlist:
@@ -118,20 +152,36 @@ class Nasib(OneShotMethod):
     def _final_round(self) -> FinalRound:
         shares = self.rule.shares()
         alphas = [np.where(p > 0, row, np.nan) for row, p in zip(self.rule.alphas(), shares, strict=True)]
-        return FinalRound(self.space, alphas, shares, self.settings.shortlist, 1 - self.train_until, self.seed)
+        part = 1 - self.train_until
+        return FinalRound(self.space, alphas, shares, self.settings.shortlist, part, self.seed, self._prior_rows,
+                          self.settings.proposals)  # fmt: skip
+
+    @property
+    def _prior_rows(self) -> list[Floats] | None:
+        """The prior from scores, where there is one and it says anything."""
+        rows = None if self.scored is None else self.scored.rows
+        return rows if rows is not None and any(row.any() for row in rows) else None
 
     def tell(self, outcome: Outcome, progress: float) -> None:
-        if isinstance(outcome.work, Evaluate) and self._finals is not None:
+        if not isinstance(outcome.work, Evaluate):
+            return
+        if outcome.work.fidelity.kind == "proxy" and self.scored is not None:
+            self.scored.tell(outcome)
+        elif self._finals is not None:
             self._finals.tell(outcome)
 
     def best(self) -> Choices:
-        """The best of the shortlist once one of it was judged; before that the argmax of alpha in every layer."""
+        """The best of the shortlist once one of it was judged; before that the argmax of alpha in every layer.
+
+        While nothing is trained, and where the argmax could not be trained, the best score where there are scores.
+        """
         if self._finals is not None and self._finals.judged:
             return self._finals.best()
-        return self._argmax()
-
-    def _argmax(self) -> Choices:
-        return tuple(int(np.argmax(row)) for row in self.rule.alphas())
+        argmax = tuple(int(np.argmax(row)) for row in self.rule.alphas())
+        if self.scored is None or not self.scored.scored:
+            return argmax
+        failed = self._finals is not None and argmax in self._finals.pool
+        return self.scored.best() if failed or self.scored.rows is None else argmax
 
     # -- training --------------------------------------------------------------------------------------
 
@@ -150,55 +200,52 @@ class Nasib(OneShotMethod):
         self.rule.update(loss, mix, self._training(progress))
 
     def _training(self, progress: float) -> float:
-        """Progress of the supernet's training alone."""
-        return min(1.0, progress / self.train_until)
+        """Progress of the supernet's training alone, scores of the prior left out."""
+        begun = 0.0 if self.scored is None else self.scored.until
+        return min(1.0, max(0.0, progress - begun) / max(self.train_until - begun, 1e-9))
 
     # -- looking and keeping ---------------------------------------------------------------------------
 
     def scalars(self) -> dict[str, float]:
-        """exploration: share explored in this slice; entropy: mean over layers of softmax(alpha), in nats."""
+        """exploration: share explored in this slice; entropy: mean over layers of softmax(alpha), in nats.
+
+        prior_agreement: how well the prior's model predicts scores that it has not seen (a correlation).
+        """
         shares = self.rule.shares()
         entropies = [float(-(p * np.log(p + 1e-12)).sum()) for p in shares]
         each = {f"entropy_{i + 1}": value for i, value in enumerate(entropies)}
-        return {**self.rule.scalars(), "entropy": float(np.mean(entropies)), **each}
+        prior = {} if self.scored is None else {"prior_agreement": self.scored.reliability}
+        return {**self.rule.scalars(), "entropy": float(np.mean(entropies)), **each, **prior}
 
     def inspect(self) -> Inspection:
         tables = {"alpha": [row.tolist() for row in self.rule.alphas()],
                   "frequency": [row.tolist() for row in self.rule.frequency]}  # fmt: skip
-        if self._finals is not None:
-            return Inspection(self._finals.words(), tables)
-        return Inspection(self.rule.words(), tables)
+        words = self.rule.words() if self._finals is None else self._finals.words()
+        if self.scored is None:
+            return Inspection(words, tables)
+        if self.scored.rows is None:
+            return Inspection(self.scored.words(), tables)
+        return Inspection(
+            f"{words}; {self.scored.words()}", {**tables, "prior": [r.tolist() for r in self.scored.rows]}
+        )
+
+    def notes(self) -> list[str]:
+        return [] if self.scored is None else self.scored.notes()
 
     def state(self) -> dict[str, Any]:
         finals = None if self._finals is None else self._finals.state()
-        return {**super().state(), "rule": self.rule.state(), "finals": finals}
+        scored = {} if self.scored is None else {"prior": self.scored.state()}
+        return {**super().state(), "rule": self.rule.state(), "finals": finals, **scored}
 
     def load(self, state: Mapping[str, Any]) -> None:
         super().load(state)
+        if self.scored is not None:
+            self.scored.load(state["prior"])
+            self.rule = self._rule()
         self.rule.load(state["rule"])
         self._finals = None
         if state["finals"] is not None:
             self._finals = FinalRound.restored(
-                self.space, state["finals"], self.settings.shortlist, 1 - self.train_until, self.seed
-            )
-
-
-def prior_alphas(space: Space, settings: NasibSettings) -> list[Floats]:
-    """Start values of alpha per layer from `prior` and `prior_from`; raises UsageError for an unknown option."""
-    alphas = [np.zeros(len(decision.options)) for decision in space.decisions]
-    for word in settings.prior:
-        option, _, weight = word.partition("=")
-        for decision, alpha in zip(space.decisions, alphas, strict=True):
-            if option not in decision.options:
-                raise UsageError(f"method.prior names {option!r}, which is no option of {decision.name!r}.")
-            try:
-                alpha[decision.options.index(option)] += float(weight or 1.0)
-            except ValueError as error:
-                raise UsageError(f"method.prior takes OPTION=NUMBER, but got {word!r}.") from error
-    for notation in settings.prior_from:
-        for alpha, choice in zip(alphas, space.parse(notation), strict=True):
-            alpha[choice] += 1.0
-    if settings.prior_from:
-        # Counts become log-odds with one pseudo-count for every option.
-        alphas = [np.log1p(alpha) if alpha.min() >= 0 else alpha for alpha in alphas]
-    return alphas
+                self.space, state["finals"], self.settings.shortlist, 1 - self.train_until, self.seed,
+                self._prior_rows, self.settings.proposals,
+            )  # fmt: skip

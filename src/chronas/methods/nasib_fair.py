@@ -7,7 +7,7 @@ are judged, at the end, alone. So here
 1. weight steps run a single path (`paths` = 1), the way the network will be used;
 2. every option in play is trained equally often: always one of the least used (P1, eq. 3, to its limit);
 3. a short budget brings fewer options into play: as many as can each get `visits` weight steps before the field
-   is narrowed, drawn at random (or by the prior);
+   is narrowed, drawn at random; where there is a prior, its best option first and then in proportion to exp(prior);
 4. an architecture step compares two random options in every layer at equal weights 1/2 on the same held-out
    batch, partners and all: the credit of option a against b is (dL/dw_b - dL/dw_a) / 2. One backward pass gives
    a comparison in every layer, and repeats itself better than losses of whole paths (benchmarks/credit.py);
@@ -44,9 +44,8 @@ class FairRule:
 
     def __init__(self, prior: list[Floats], settings: NasibSettings, seed: int) -> None:
         self.settings = settings
-        # A draw without replacement in proportion to exp(prior): the first n of a row are in play.
-        order = [np.argsort(-(row + stream(seed, "field", i).gumbel(size=len(row)))) for i, row in enumerate(prior)]
-        self.play: list[list[int]] = [[int(option) for option in row] for row in order]
+        # The first n of a row are in play.
+        self.play = [_order(row, stream(seed, "field", i)) for i, row in enumerate(prior)]
         self.prior = prior
         self.frequency = [np.zeros_like(row) for row in prior]
         self.credit = [np.zeros_like(row) for row in prior]
@@ -167,3 +166,14 @@ class FairRule:
         self.play, self.field, self._steps = [list(row) for row in state["play"]], state["field"], state["steps"]
         self._ready = state["ready"]
         self._pending = []
+
+
+def _order(prior: Floats, rng: np.random.Generator) -> list[int]:
+    """A draw of all options without replacement in proportion to exp(prior), but the prior's best comes first.
+
+    A prior may be wrong about every option, so it does not choose the others alone.
+    """
+    drawn = [int(option) for option in np.argsort(-(prior + rng.gumbel(size=len(prior))))]
+    if prior.max() > prior.min():
+        drawn.sort(key=lambda option: prior[option] < prior.max())
+    return drawn

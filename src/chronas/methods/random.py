@@ -2,16 +2,18 @@
 
 Candidates are drawn uniformly and trained from scratch for the same part of the budget; the one with the best
 validation accuracy wins (Li & Talwalkar, "Random search and reproducibility for NAS", 2019).
+
+Preset `paper` is RS on NAS-Bench-201 (Dong & Yang 2020; NASWOT, table 2): it draws until the budget is spent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from chronas.errors import UsageError
 from chronas.methods.base import Inspection, Method
+from chronas.methods.blackbox import at_least
 from chronas.methods.ranking import ScoreBook
 from chronas.seeding import stream
 from chronas.spaces import Space
@@ -21,13 +23,18 @@ from chronas.work import Choices, Evaluate, Fidelity, Outcome, Work
 
 @dataclass(frozen=True)
 class RandomSettings:
-    """candidates: how many architectures share the budget, each trained for 1/candidates of it."""
+    """Settings of random search.
+
+    candidates   how many architectures share the budget, each trained for 1/candidates of it; 0: as many as it holds
+    evaluations  with candidates = 0: trainings that the budget is to hold, each 1/evaluations of it; on a table it
+                 goes on until stopped
+    """
 
     candidates: int = 8
+    evaluations: int = 24
 
     def __post_init__(self) -> None:
-        if self.candidates < 1:
-            raise UsageError(f"method.candidates must be at least 1, but got {self.candidates}.")
+        at_least(self, candidates=0, evaluations=1)
 
 
 class RandomSearch(Method):
@@ -35,6 +42,7 @@ class RandomSearch(Method):
 
     name = "random"
     Settings = RandomSettings
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"candidates": 0}}
 
     def __init__(self, space: Space, settings: RandomSettings, seed: int) -> None:
         super().__init__(space, settings, seed)
@@ -42,9 +50,11 @@ class RandomSearch(Method):
         self._book = ScoreBook()
 
     def ask(self, count: int, progress: float) -> Sequence[Work]:
-        fidelity = Fidelity("train", share=1 / self.settings.candidates)
+        candidates = self.settings.candidates
+        fidelity = Fidelity("train", share=1 / (candidates or self.settings.evaluations))
+        until = self._asked + count
         work = []
-        for index in range(self._asked, min(self._asked + count, self.settings.candidates)):
+        for index in range(self._asked, min(until, candidates) if candidates else until):
             work.append(Evaluate(sample(self.space, stream(self.seed, "random", index)), fidelity))
         self._asked += len(work)
         return work
@@ -63,4 +73,5 @@ class RandomSearch(Method):
         self._book.load(state["book"])
 
     def inspect(self) -> Inspection:
-        return Inspection(f"candidate {self._asked} of {self.settings.candidates}, {len(self._book)} judged")
+        of = f" of {self.settings.candidates}" if self.settings.candidates else ""
+        return Inspection(f"candidate {self._asked}{of}, {len(self._book)} judged")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chronas.reports.curves import accuracy_curves, evaluated, explore, loss_curves, spans
 from chronas.reports.decisions import decisions
+from chronas.reports.judged import cost_view
 from chronas.reports.layout import kernel_side, stages
 from chronas.reports.reading import Json, RunFiles, flatten, items, number, read_run, section, text
 from chronas.reports.verdict import headline, remarks
@@ -49,6 +50,7 @@ def collect(run: Path) -> ReportView:
         accuracy=accuracy_curves(files),
         loss=loss_curves(files),
         evaluated=evaluated(files),
+        cost=cost_view(files),
         explore=explore(files, table),
         decisions=table,
         stages=drawn,

@@ -15,6 +15,7 @@ from chronas.reports.charts import charts
 from chronas.reports.collect import collect
 from chronas.reports.drawing import SEARCHED, tile
 from chronas.reports.heat import Shades, cell_size, confusion, grids, legend, shades
+from chronas.reports.scatter import NAMES, scatter
 from chronas.reports.svg import both
 from chronas.reports.tables import OptionBar, confused_pairs, key_figures, option_bars, per_class
 from chronas.reports.view import ReportView
@@ -79,7 +80,7 @@ def _figures(view: ReportView) -> dict[str, object]:
     measured = [n for n in view.networks if n.test_accuracy is not None or n.val_accuracy is not None]
     tests = [n.test_accuracy for n in view.networks if n.test_accuracy is not None]
     scales = _scales(view)
-    budget, matrix = view.budget, view.confusion
+    budget, matrix, cost = view.budget, view.confusion, view.cost
     side = max((d.side for d in view.decisions), default=0)
     counted = any(b.params is not None for stage in view.stages for b in stage.blocks)
     return {
@@ -87,6 +88,8 @@ def _figures(view: ReportView) -> dict[str, object]:
         "best_test": max(tests, default=None),
         "dot_plot": both(lambda w: dot_plot(measured, w), 350, 330) if measured else None,
         "charts": charts(view),
+        "scatter": both(lambda w: scatter(cost, w), 538, 330) if cost else None,
+        "cost_words": NAMES,
         "cards": _cards(view),
         "scales": [(CAPTIONS[name], scale, legend(scale)) for name, _, scale in scales],
         "card": 2 * (side * cell_size(side) + 14) + 18 + 33 if side else 300,

@@ -30,6 +30,7 @@ class RunState:
         self.metrics: Mapping[str, Any] = {}
         self.best, self.best_accuracy = "", None
         self.evaluations = self.failures = 0
+        self.whole = False  # whether the newest outcome judged one network, not the shared weights
         self.time = 0.0
         self.running = False
         self._heard_at = time.monotonic()
@@ -74,7 +75,8 @@ class RunState:
 
     def _hear_outcome(self, record: Mapping[str, Any]) -> None:
         self._place(record)
-        if record["work"]["work"] == "evaluate":
+        self.whole = record["work"]["work"] == "evaluate"
+        if self.whole:
             self.evaluations += 1
             self.failures += record["error"] is not None
         if record["error"] is None:
@@ -96,7 +98,7 @@ class RunState:
         if self.searching:
             self.best = record["notation"]
             accuracy = record["metrics"].get("val_accuracy")
-            self.best_accuracy = accuracy if self.evaluations else None
+            self.best_accuracy = accuracy if self.whole else None
 
     def _hear_end(self, record: Mapping[str, Any]) -> None:
         self.running = False
@@ -160,7 +162,7 @@ class RunState:
         words = "  ".join(shown)
         if not words or not self.searching:
             return words
-        return f"candidate {words}" if self.evaluations else f"{words} (shared weights)"
+        return f"candidate {words}" if self.whole else f"{words} (shared weights)"
 
     def _best(self) -> str:
         if not self.best or self.stage not in ("search", "found"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from chronas.reports.reading import Json, items, number, section, text
 from chronas.reports.units import amount, decimal, percent, seconds, short
 
 HEAD = ("network", "test acc.", "val. acc.", "parameters", "multiply-adds", "epochs", "seconds")
+COSTS = {"madds": "multiply-adds", "params": "parameters"}
 WORDS = {"found": "found", "random": "random", "plain": "plain 3x3", "rival": "rival"}
 
 
@@ -26,6 +28,7 @@ def summary_lines(result: Mapping[str, Any], run: Path | None = None) -> list[st
         lines += [f"Architecture  {text(search['notation'])}", ""]
     if networks:
         lines += [*_table(networks), ""]
+    lines += _front(search, section(result.get("data")), run)
     lines += _budget(section(result.get("budget")))
     if run is not None:
         lines.append(f"Report        {Path(run) / 'report.html'}")
@@ -55,6 +58,26 @@ def _row(network: Json) -> tuple[str, ...]:
         decimal(number(network.get("epochs"))),
         "-" if spent is None else f"{spent:.1f}",
     )
+
+
+def _front(search: Json, data: Json, run: Path | None) -> list[str]:
+    """How many networks the front of a search with two objectives has, from where to where, how to train one."""
+    rows = [section(row) for row in items(search.get("front"))]
+    if not rows:
+        return []
+    cost = "params" if section(search.get("method_settings")).get("cost") == "params" else "madds"
+    ends = dict.fromkeys(
+        f"{percent(number(row.get('val_accuracy')), 2)} at {short(number(row.get(cost)))}"
+        for row in (rows[0], rows[-1])
+    )
+    many = "1 network" if len(rows) == 1 else f"{len(rows)} networks"
+    lines = [f"{'Front':12}  {many}: {' to '.join(ends)} {COSTS[cost]}"]
+    if run is not None:
+        file = Path(run) / "front" / f"{len(rows) // 2 + 1:02d}.json"
+        source = text(data.get("source"))
+        named = "DATA" if not source or source.startswith("<") else shlex.quote(source)
+        lines.append(f"{'Train one':12}  chronas train {shlex.quote(str(file))} {named} --budget 10m")
+    return [*lines, ""]
 
 
 def _budget(budget: Json) -> list[str]:

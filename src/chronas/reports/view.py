@@ -90,6 +90,34 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class FrontView:
+    """One network of the front; accuracy in percent, `file` in the run folder or "", `found`: the search's choice."""
+
+    notation: str
+    accuracy: float
+    params: float | None
+    madds: float | None
+    file: str
+    found: bool
+
+
+@dataclass(frozen=True)
+class CostView:
+    """What the search judged, as accuracy in percent against `cost`: "madds" (per image) or "params".
+
+    count   networks judged; `judged` holds (cost, accuracy) of them, of very many a part
+    front   cheapest first
+    mixed   whether they were trained for different parts of the budget
+    """
+
+    cost: str
+    count: int
+    judged: Points
+    front: tuple[FrontView, ...]
+    mixed: bool
+
+
+@dataclass(frozen=True)
 class ExploreView:
     """The search's inner numbers over progress (0..1): policy shares, entropy in nats, images per second."""
 
@@ -181,6 +209,7 @@ class ReportView:
     accuracy: tuple[Curve, ...]
     loss: tuple[Curve, ...]
     evaluated: Points
+    cost: CostView | None
     explore: ExploreView
     decisions: tuple[DecisionView, ...]
     stages: tuple[StageView, ...]

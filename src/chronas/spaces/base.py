@@ -30,6 +30,8 @@ class Space(ABC):
 
     name: ClassVar[str]
     Settings: ClassVar[type[Any]]
+    rules: ClassVar[str] = ""
+    """What `legal` asks of a combination, in words for people."""
 
     def __init__(self, settings: Any, decisions: tuple[Decision, ...]) -> None:
         self.settings = settings
@@ -46,6 +48,16 @@ class Space(ABC):
                 raise ArchitectureError(
                     f"{decision.name!r} has options 0 to {len(decision.options) - 1}, but got {choice}."
                 )
+        if not self.legal(choices):
+            raise ArchitectureError(f"{self.name!r} does not allow {self.notation(choices)}: {self.rules}")
+
+    def legal(self, choices: Choices) -> bool:
+        """Whether this combination of options is allowed; every choice is known to be within its options.
+
+        A space with forbidden combinations overrides this and says in `rules` what it allows. It must be cheap:
+        moves call it once per candidate.
+        """
+        return True
 
     def canonical(self, choices: Choices) -> Choices:
         """The representative of all choices that give the same network; idempotent."""

@@ -1,7 +1,7 @@
 """The contract of a search method, driven by a made-up executor that trains nothing.
 
-An architecture's made-up accuracy is a pure function of its choices; an `Advance` runs the hooks of a
-one-shot method on a tiny differentiable loss.
+An architecture's made-up accuracy (and score, and cost) is a pure function of its choices; an `Advance` runs the
+hooks of a one-shot method on a tiny differentiable loss.
 """
 
 from __future__ import annotations
@@ -93,8 +93,11 @@ class FakeRun:
         accuracy = math.nan if self.faults == "nan" and self.done % 2 == 0 else made_up_accuracy(work.choices)
         if math.isfinite(accuracy):
             self.finite.add(work.choices)
+        if work.fidelity.kind == "proxy":
+            return Outcome(work, {"score": accuracy}, {"evaluations": 1.0})
         loss = math.nan if self.faults == "nan" else (100 - accuracy) / 50
-        return Outcome(work, {"val_accuracy": accuracy, "val_loss": loss}, {"evaluations": 1.0})
+        metrics = {"val_accuracy": accuracy, "val_loss": loss, **made_up_cost(work.choices)}
+        return Outcome(work, metrics, {"evaluations": 1.0})
 
     def _advance(self) -> dict[str, float]:
         method = self.method
@@ -119,6 +122,11 @@ class FakeRun:
 def made_up_accuracy(choices: Choices) -> float:
     """Percent, from the choices alone."""
     return derive(0, "accuracy", *choices) % 10_000 / 100
+
+
+def made_up_cost(choices: Choices) -> dict[str, float]:
+    """Parameters and multiply-adds, from the choices alone."""
+    return {"params": float(derive(0, "params", *choices) % 1000), "madds": float(derive(0, "madds", *choices) % 1000)}
 
 
 def made_up_loss(mix: Mix) -> Tensor:

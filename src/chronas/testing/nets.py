@@ -23,20 +23,31 @@ TOLERANCE = 1e-6
 def check_builder(space: Space, task: Task, *, count: int = 3, run: bool = True, seed: int = 0) -> None:
     """Raise AssertionError where networks of `space` break a rule.
 
-    Counted and built cost agree, logits have shape (b, classes), each parameter gets a gradient, one image is
-    enough in eval mode. `count` random architectures; `run` False leaves out all computing (large images).
+    `count` random architectures go through `check_network`.
     """
     for index in range(count):
-        choices = sample(space, stream(seed, "testing", "builder", index))
-        _check_cost(space, choices, task)
-        if run:
-            _check_run(space, choices, task)
+        check_network(space, sample(space, stream(seed, "testing", "builder", index)), task, run=run)
+
+
+def check_network(space: Space, choices: Choices, task: Task, *, run: bool = True) -> None:
+    """Raise AssertionError where the network of one architecture breaks a rule.
+
+    Counted and built cost agree, logits have shape (b, classes), each parameter gets a gradient, one image is
+    enough in eval mode. `run` False leaves out all computing (large images).
+
+    A network may hold parts that its logits do not depend on, because a published count includes them. It then names
+    them by `idle_parameters()`, which get no gradient, and runs them where its attribute `as_published` is True,
+    with the same logits; the count of multiply-adds is that of this form.
+    """
+    _check_cost(space, choices, task)
+    if run:
+        _check_run(space, choices, task)
 
 
 def _check_cost(space: Space, choices: Choices, task: Task) -> None:
     architecture = Architecture(space, choices)
     with torch.device("meta"):
-        net = nets.build(architecture, task).eval()
+        net = _as_published(nets.build(architecture, task).eval(), True)
         image = torch.empty(1, task.channels, task.height, task.width)
     with FlopCounterMode(display=False) as counter:
         logits = net(image)
@@ -49,6 +60,12 @@ def _check_cost(space: Space, choices: Choices, task: Task) -> None:
     require(counted.madds == madds, f"{what} takes {madds} multiply-adds, but {counted.madds} were counted.")
 
 
+def _as_published(net: nn.Module, whole: bool) -> nn.Module:
+    if hasattr(net, "as_published"):
+        net.as_published = whole  # type: ignore[assignment]
+    return net
+
+
 def _check_run(space: Space, choices: Choices, task: Task) -> None:
     architecture = Architecture(space, choices)
     what = f"{architecture.notation} on {task}"
@@ -58,11 +75,17 @@ def _check_run(space: Space, choices: Choices, task: Task) -> None:
         logits = net.train()(images)
         F.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
         alone = net.eval()(images[:1])
+        whole = _as_published(net, True)(images[:1])
+    _require_close(whole.detach(), alone.detach(), f"{what} and the form in which it was published")
     require(tuple(logits.shape) == (4, task.classes), f"{what} gives logits of shape {tuple(logits.shape)}.")
     require(tuple(alone.shape) == (1, task.classes), f"{what} gives {tuple(alone.shape)} for one image.")
     require(bool(alone.isfinite().all()), f"{what} gives logits that are not finite.")
+    idle = {id(p) for p in net.idle_parameters()} if hasattr(net, "idle_parameters") else set()  # type: ignore[operator]
     for name, parameter in net.named_parameters():
         grad = parameter.grad
+        if id(parameter) in idle:
+            require(grad is None, f"{what}: the parameter {name} is called idle, but gets a gradient.")
+            continue
         require(grad is not None, f"{what}: the parameter {name} gets no gradient.")
         require(grad is not None and bool(grad.isfinite().all()), f"{what}: the gradient of {name} is not finite.")
 

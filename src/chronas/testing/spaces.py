@@ -28,6 +28,8 @@ def check_space(space: Space, *, seed: int = 0) -> None:
         _check_forms(space, choices)
         _check_moves(space, choices, seed)
         _check_refusals(space, choices)
+    for choices in raw_samples(space, seed):
+        _check_illegal(space, choices)
     _check_sampling(space, seed)
     _check_enumeration(space)
     usual = space.plain()
@@ -41,11 +43,20 @@ def check_space(space: Space, *, seed: int = 0) -> None:
 
 
 def samples(space: Space, seed: int, count: int = SAMPLES) -> Iterator[Choices]:
-    """`count` random choices, and the first and the last of the space."""
-    yield tuple(0 for _ in space.decisions)
-    yield tuple(len(decision.options) - 1 for decision in space.decisions)
+    """`count` random legal choices, and the first and the last of the space where they are legal."""
+    for corner in (unrank(space, 0), unrank(space, size(space) - 1)):
+        if space.legal(corner):
+            yield corner
     for index in range(count):
         yield sample(space, stream(seed, "testing", space.name, index))
+
+
+def raw_samples(space: Space, seed: int, count: int = SAMPLES) -> Iterator[Choices]:
+    """The first and the last combination and `count` random ones, legal or not."""
+    yield from (unrank(space, 0), unrank(space, size(space) - 1))
+    rng = stream(seed, "testing", space.name, "raw")
+    for _ in range(count):
+        yield tuple(int(rng.integers(len(decision.options))) for decision in space.decisions)
 
 
 def _check_decisions(space: Space) -> None:
@@ -93,14 +104,16 @@ def _check_moves(space: Space, choices: Choices, seed: int) -> None:
     around = list(neighbours(space, choices)) if size_of_neighbourhood(space) <= FEW else []
     if around:
         require(len(set(around)) == len(around), f"The neighbours of {choices} hold one twice.")
-        require(len(around) == size_of_neighbourhood(space), f"{choices} has {len(around)} neighbours.")
+        expected = [other for other in _one_changed(space, choices) if space.legal(other)]
+        require(sorted(around) == sorted(expected), f"{choices} has {len(around)} neighbours, not {len(expected)}.")
         for other in around:
             _check_legal(space, other)
-            require(_differences(choices, other) == 1, f"{other} is no neighbour of {choices}.")
     if size(space) > 1:
         changed = mutate(space, choices, stream(seed, "testing", "mutate", *choices))
         _check_legal(space, changed)
-        require(_differences(choices, changed) == 1, f"Mutating {choices} gave {changed}.")
+        alone = not any(space.legal(other) for other in _one_changed(space, choices))
+        require(_differences(choices, changed) == 1 or alone, f"Mutating {choices} gave {changed}.")
+        require(changed != choices, f"Mutating {choices} changed nothing.")
     other = sample(space, stream(seed, "testing", "other", *choices))
     child = crossover(space, choices, other, stream(seed, "testing", "cross", *choices))
     _check_legal(space, child)
@@ -108,8 +121,15 @@ def _check_moves(space: Space, choices: Choices, seed: int) -> None:
     require(mixed, f"{child} has a choice of neither parent, {choices} and {other}.")
 
 
+def _one_changed(space: Space, choices: Choices) -> Iterator[Choices]:
+    for place, decision in enumerate(space.decisions):
+        for other in range(len(decision.options)):
+            if other != choices[place]:
+                yield (*choices[:place], other, *choices[place + 1 :])
+
+
 def size_of_neighbourhood(space: Space) -> int:
-    """How many architectures differ in exactly one decision."""
+    """How many combinations, legal or not, differ in exactly one decision."""
     return sum(len(decision.options) - 1 for decision in space.decisions)
 
 
@@ -134,6 +154,20 @@ def _check_refusals(space: Space, choices: Choices) -> None:
         require_error(ArchitectureError, partial(space.parse, text), f"The notation {text!r} {where}")
 
 
+def _check_illegal(space: Space, choices: Choices) -> None:
+    """A combination is legal everywhere or refused everywhere."""
+    if space.legal(choices):
+        space.check(choices)
+        return
+    where = f"in {space.name!r}, where it is not legal"
+    require(bool(space.rules), f"{space.name!r} forbids {choices}, but does not say in `rules` what it allows.")
+    require_error(ArchitectureError, partial(space.check, choices), f"Choices {choices} {where}")
+    require_error(ArchitectureError, partial(space.from_names, space.names(choices)), f"The names of {choices} {where}")
+    require_error(
+        ArchitectureError, partial(space.parse, space.notation(choices)), f"The notation of {choices} {where}"
+    )
+
+
 def _check_sampling(space: Space, seed: int) -> None:
     seeds = (seed, seed, seed + 1)
     draws = [[sample(space, stream(s, "testing", "sample", i)) for i in range(SAMPLES)] for s in seeds]
@@ -146,10 +180,9 @@ def _check_enumeration(space: Space) -> None:
     total = size(space)
     if total <= FEW:
         everything = list(enumerate_all(space))
-        require(
-            len(set(everything)) == total,
-            f"{space.name!r} does not enumerate {total} choices.",
-        )
+        legal = [choices for choices in map(partial(unrank, space), range(total)) if space.legal(choices)]
+        require(everything == legal, f"{space.name!r} does not enumerate its {len(legal)} legal choices.")
+        require(len(set(everything)) == len(everything), f"{space.name!r} enumerates a choice twice.")
         for choices in everything:
             _check_legal(space, choices)
     last = unrank(space, total - 1)

@@ -45,7 +45,10 @@ class ShortTraining:
     def evaluate(
         self, work: Evaluate, ledger: Ledger, pause: Callable[[], bool] = lambda: False
     ) -> dict[str, float] | None:
-        """`val_accuracy`, `val_loss`, `train_loss`, `epochs`; None when `pause` cut it off. Raises TrainingError."""
+        """val_accuracy, val_loss, train_loss, epochs, params, madds; None when `pause` cut it off.
+
+        Raises TrainingError.
+        """
         begun = self._begun(work, ledger)
         # Forgotten first: an evaluation that fails must not be gone on with.
         self._cut_off = self._waiting = None
@@ -100,8 +103,9 @@ class ShortTraining:
         found = trainer.validate()
         self._judging = part.clock() - began
         ledger.charge(steps=part.counts["steps"], epochs=part.counts["epochs"])
-        return {**found, "train_loss": metrics["train_loss"], "epochs": metrics["epoch"],
-                "images_per_second": metrics["images_per_second"]}  # fmt: skip
+        cost = nets.cost(Architecture(self.space, begun.work.choices), self.data.task)
+        return {**found, "params": float(cost.params), "madds": float(cost.madds), "train_loss": metrics["train_loss"],
+                "epochs": metrics["epoch"], "images_per_second": metrics["images_per_second"]}  # fmt: skip
 
     def drop(self) -> None:
         """Forget a training that was cut off."""

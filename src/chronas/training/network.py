@@ -118,12 +118,23 @@ class NetworkTrainer:
 
     def _step(self, progress: float, sums: Sums) -> None:
         images, labels = self.train.batch(self.steps)
+        images = self._shrunk(images, progress)
         with torch_scope(self.seed, "network", "dropout", self.steps, device=self.hardware.device):
             forward_backward(self.net, images, labels, criterion=self._criterion, parameters=self.parameters,
                              hardware=self.hardware, micro=self.micro, sums=sums)  # fmt: skip
         clip_gradients(self.parameters, self.recipe.clip)
         self.optimiser.step(self.parameters, self._rate(progress))
         self.steps += 1
+
+    def _shrunk(self, images: Tensor, progress: float) -> Tensor:
+        """Images (b, c, h, w) at the side that the recipe wants at `progress`, their shape kept."""
+        height, width = images.shape[2:]
+        shorter = min(height, width)
+        side = self.recipe.side(progress, shorter)
+        if side == shorter:
+            return images
+        size = (round(height * side / shorter), round(width * side / shorter))
+        return F.interpolate(images, size=size, mode="bilinear", antialias=True)
 
     def _criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
