@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Literal
 
 import pytest
@@ -234,3 +235,15 @@ def test_run_clock_carries_earlier_sessions() -> None:
     assert resumed() - fresh() == pytest.approx(1000.0, abs=1.0)
     first = fresh()
     assert fresh() >= first
+
+
+def test_a_clock_knows_how_much_longer_things_take_than_they_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = SimpleNamespace(wall=100.0, computed=50.0)
+    monkeypatch.setattr("chronas.budget.time.monotonic", lambda: now.wall)
+    monkeypatch.setattr("chronas.budget.time.process_time", lambda: now.computed)
+    fresh, begun = RunClock(), RunClock(started=98.0)
+    now.wall, now.computed = 104.0, 52.0
+    assert fresh.slowness == pytest.approx(2.0)
+    assert begun.slowness == pytest.approx(6 / 4)
+    now.computed = 70.0
+    assert fresh.slowness == 1.0

@@ -36,7 +36,9 @@ def made(clock: Clock, budget: str = "103s", verb: Verb = "fit", baselines: tupl
     journal = SimpleNamespace(records=lambda: records)
     context = SimpleNamespace(spec=spec, clock=cast(RunClock, clock), record=records.append,
                               folder=SimpleNamespace(journal=journal))  # fmt: skip
-    return Windows(cast(Context, context), cast(Account, SimpleNamespace(report_seconds=REPORT)))
+    return Windows(
+        cast(Context, context), cast(Account, SimpleNamespace(report_seconds=REPORT, exit_seconds=EXIT_SECONDS))
+    )
 
 
 @pytest.mark.parametrize("order", [("random", "plain"), ("plain", "random")])

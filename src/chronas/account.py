@@ -12,7 +12,8 @@ from chronas.errors import RunError
 from chronas.reports.html import write_report
 
 EXIT_SECONDS = 0.5
-"""What leaving the process takes, kept back of every time budget."""
+"""What leaving the process takes on an idle machine, kept back of every time budget."""
+MOST_SLOWNESS = 4.0
 REPORT_SECONDS = 0.5
 """What writing the report is taken to cost until it is known."""
 RIVAL = "train rival"
@@ -23,14 +24,21 @@ class Account:
     """`result`, the content of result.json, goes on from what an earlier process wrote.
 
     report_seconds  what writing the report takes, measured when it is first written
+    slowness        how much longer things take here because others use the processors too (`RunClock.slowness`)
     """
 
     def __init__(self, context: Context) -> None:
         self.folder, self.clock, self.context = context.folder, context.clock, context
         self.result = self._old_result() or self._new_result()
         self.report_seconds = REPORT_SECONDS
+        self.slowness = min(MOST_SLOWNESS, self.clock.slowness)
         self._reported_at = -math.inf
         self._running: tuple[str, Ledger] | None = None
+
+    @property
+    def exit_seconds(self) -> float:
+        """What leaving the process takes here."""
+        return EXIT_SECONDS * self.slowness
 
     def begin(self, name: str, ledger: Ledger) -> None:
         """The stage `name` runs on `ledger` from now on."""

@@ -88,12 +88,25 @@ class RunClock:
     """The user's clock of one run: earlier sessions of a resumed run, and this process since it started."""
 
     def __init__(self, *, started: float | None = None, carried: float = 0.0) -> None:
-        self._started = time.monotonic() if started is None else started
+        now = time.monotonic()
+        self._started = now if started is None else started
         self.carried = carried
+        # What this process computed before the run; between start and now it was busy for at most that long.
+        self._computed_before = max(0.0, time.process_time() - (now - self._started))
 
     def __call__(self) -> float:
         """Seconds so far."""
         return self.carried + time.monotonic() - self._started
+
+    @property
+    def slowness(self) -> float:
+        """Seconds so far in this process over seconds of processor time that it got for the run, at least 1.
+
+        Asked when the data is loaded, until when one thread or more has been busy: above 1 others use the
+        processors, or the disk is slow, and everything takes longer.
+        """
+        computed = time.process_time() - self._computed_before
+        return max(1.0, (time.monotonic() - self._started) / max(computed, 1e-3))
 
 
 class Ledger:

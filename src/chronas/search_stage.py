@@ -44,7 +44,7 @@ class SearchStage:
         if self.account.result["search"] is not None:
             return "finished"
         context = self.context
-        ledger = self.windows.ledger("search", CLOSING_SECONDS)
+        ledger = self.windows.ledger("search", CLOSING_SECONDS * self.account.slowness)
         self.account.begin("search", ledger)
         method = make_method(context.spec, self.space)
         executor, recover = self._executor(method, ledger)

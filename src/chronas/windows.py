@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chronas.account import EXIT_SECONDS, Account
+from chronas.account import Account
 from chronas.budget import Budget, Ledger
 from chronas.context import Context
 
@@ -41,7 +41,7 @@ class Windows:
             return Ledger(Budget(budget.amount * length, budget.unit), clock=clock, started=started)
         loaded = self._loaded
         # What all stages share: loading, the report and leaving the process come off first.
-        shared = budget.amount - loaded - self.account.report_seconds - EXIT_SECONDS
+        shared = budget.amount - loaded - self.account.report_seconds - self.account.exit_seconds
         amount = length * shared if name == "rival" else loaded + (start + length) * shared - started
         bound = None if epochs is None else Ledger(Budget(epochs, "epochs"), clock=clock, started=started)
         made = Ledger(
