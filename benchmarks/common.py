@@ -49,6 +49,18 @@ def parser(name: str, summary: str) -> argparse.ArgumentParser:
     return made
 
 
+def add_setting_words(made: argparse.ArgumentParser) -> None:
+    """Words of a small setting in which architectures are searched and trained alike: images, space, training."""
+    made.add_argument("--data", default=str(CIFAR10))
+    made.add_argument("--limit", type=int, default=10000, help="training images, validation included")
+    made.add_argument("--data-seed", type=int, default=0, help="of the choice and split of images")
+    made.add_argument("--layers", type=int, default=6)
+    made.add_argument("--width", type=int, default=16)
+    made.add_argument("--m", type=int, default=5)
+    made.add_argument("--recipe", default="fast")
+    made.add_argument("--epochs", type=float, default=12.0, help="of each training")
+
+
 def _seeds(text: str) -> tuple[int, ...]:
     return tuple(int(word) for word in text.split(",") if word.strip())
 

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import CIFAR10, Record, mean, parser, plus_minus, spread, table, until_out_of_time
+from common import Record, add_setting_words, mean, parser, plus_minus, spread, table, until_out_of_time
 
 NONE = "none"
 
@@ -58,18 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _words(argv: Sequence[str] | None) -> argparse.Namespace:
     made = parser("prior", "Test accuracy of what nasib finds with and without a prior from untrained networks.")
-    made.add_argument("--data", default=str(CIFAR10))
-    made.add_argument("--limit", type=int, default=10000, help="training images, validation included")
-    made.add_argument("--data-seed", type=int, default=0, help="of the choice and split of images")
-    made.add_argument("--layers", type=int, default=6)
-    made.add_argument("--width", type=int, default=16)
-    made.add_argument("--m", type=int, default=5)
+    add_setting_words(made)
     made.add_argument("--budgets", type=_list, default=("1m", "5m", "20m"), help="of each search, e.g. 1m,5m,20m")
     made.add_argument("--proxies", type=_list, default=("naswot", "synflow"), help="each of them as the prior")
     made.add_argument("--samples", type=int, default=100, help="networks to score")
     made.add_argument("--strength", type=float, default=1.0, help="of the prior, in standard deviations")
-    made.add_argument("--recipe", default="fast")
-    made.add_argument("--epochs", type=float, default=12.0, help="of each training")
     words = made.parse_args(argv)
     if words.small:
         words.data, words.limit, words.layers, words.width, words.m = "digits", 400, 2, 4, 3

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from common import CIFAR10, Record, mean, parser, plus_minus, spread, table, until_out_of_time
+from common import Record, add_setting_words, mean, parser, plus_minus, spread, table, until_out_of_time
 
 RANDOM, PLAIN = "mean of random ones", "3x3 everywhere"
 
@@ -59,19 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _words(argv: Sequence[str] | None) -> argparse.Namespace:
     made = parser("search_worth", "Test accuracy of searched architectures against random ones, trained alike.")
-    made.add_argument("--data", default=str(CIFAR10))
-    made.add_argument("--limit", type=int, default=10000, help="training images, validation included")
-    made.add_argument("--data-seed", type=int, default=0, help="of the choice and split of images")
-    made.add_argument("--layers", type=int, default=6)
-    made.add_argument("--width", type=int, default=16)
-    made.add_argument("--m", type=int, default=5)
+    add_setting_words(made)
     made.add_argument("--methods", default="nasib,paper,rsps,halving,random", help="'' for none")
     made.add_argument("--variants", default="", help="nasib with settings: 'name=key:value,key:value;name2=...'")
     made.add_argument("--budget", default="2000 steps", help="of each search: steps of 64 images, epochs, or a time")
     made.add_argument("--search-seeds", type=int, default=None, help="searches per method (default: one per seed)")
     made.add_argument("--randoms", type=int, default=8, help="random architectures")
-    made.add_argument("--recipe", default="fast")
-    made.add_argument("--epochs", type=float, default=12.0, help="of each training")
     words = made.parse_args(argv)
     if words.small:
         words.data, words.limit, words.layers, words.width, words.m = "digits", 400, 2, 4, 3

@@ -17,7 +17,7 @@ ROOT = Path(chronas.__file__).parent
 MOST_LINES, MOST_FUNCTION_LINES = 400, 60
 
 TORCH_FREE = (
-    "chronas", "architecture", "budget", "errors", "registry", "seeding", "settings", "spec", "task",
+    "chronas", "architecture", "budget", "errors", "registry", "seeding", "settings", "spec", "task", "unpickle",
     "work", "__main__", "cli", "data", "deploy", "execution", "methods", "nets", "runs", "testing",
     "training", "spaces*", "benchmarks*", "reports*", "methods.base", "methods.random", "methods.halving",
     "methods.ranking", "testing.spaces",
@@ -226,8 +226,8 @@ def test_no_global_randomness(name: str) -> None:
     assert not {word for word in used if word.startswith("random.")} - {"random.getstate"}
 
 
-UNPICKLERS = ("chronas.data.cifar", "chronas.benchmarks.importers.unpickle")
-"""Readers of official files that come as pickles; each admits only what they need."""
+UNPICKLERS = ("chronas.unpickle",)
+"""Reads official files that come as pickles; admits only what their readers name."""
 
 
 @pytest.mark.parametrize("name", FILES)

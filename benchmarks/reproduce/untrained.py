@@ -203,9 +203,10 @@ class Scorer:
 
     def net(self, space: Space, choices: Choices, seed: int) -> nn.Module:
         """A network with initial weights by `seed`; equal networks have equal weights."""
-        from chronas.scoring import seeded
+        from chronas.architecture import Architecture
+        from chronas.training.scores import untrained
 
-        return seeded(space, choices, task=self.data.task, seed=seed, place=self.hardware.place)
+        return untrained(Architecture(space, choices), self.data.task, self.hardware, seed)
 
     def score(self, proxy: str, net: nn.Module, batch: ProxyBatch) -> float:
         """The score, NaN where there is none."""

@@ -19,9 +19,8 @@ from chronas.spaces.moves import sample
 from chronas.work import Choices
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from chronas.task import Task
+    from chronas.proxies.base import ProxyBatch
+    from chronas.proxies.many import Candidate
 
 SUFFIXES = (".parquet", ".csv")
 DRAWS_EACH = 50
@@ -98,34 +97,26 @@ def score(
     from chronas import nets
     from chronas.data.images import ImageData
     from chronas.data.load import load
+    from chronas.proxies.many import Candidate
     from chronas.training.hardware import Hardware
-    from chronas.training.scores import proxy_batch
+    from chronas.training.scores import proxy_batch, untrained
 
     images = data if isinstance(data, ImageData) else load(data, seed=seed, **(load_options or {}))
     hardware = Hardware.find(device)
     images = images.to(hardware.device) if hardware.kind == "cuda" else images
     networks = draw(made, samples, seed)
-    costs = [nets.cost(Architecture(made, choices), images.task) for choices in networks]
     given = proxy_batch(images, hardware, seed, batch)
+    architectures = [Architecture(made, choices) for choices in networks]
+    costs = [nets.cost(architecture, images.task) for architecture in architectures]
+    candidates = [Candidate(place, partial(untrained, architecture, images.task, hardware, seed))
+                  for place, architecture in enumerate(architectures)]  # fmt: skip
     columns, reasons, seconds = {}, {}, {}
     for name in dict.fromkeys(proxies):
         began = time.monotonic()
-        build = partial(seeded, made, task=images.task, seed=seed, place=hardware.place)
-        columns[name], reasons[name] = _column(name, networks, build, given, in_flight, progress)
+        columns[name], reasons[name] = _column(name, candidates, given, in_flight, progress)
         seconds[name] = (time.monotonic() - began) / len(networks)
     params, madds = tuple(cost.params for cost in costs), tuple(cost.madds for cost in costs)
     return Scores(made, networks, params, madds, columns, reasons, seconds)
-
-
-def seeded(
-    space: Space, choices: Choices, *, task: Task, seed: int, place: Callable[[nn.Module], nn.Module]
-) -> nn.Module:
-    """The network of `choices` on its device; equal networks have equal weights, drawn by `seed`."""
-    from chronas import nets
-    from chronas.training.network import seeded_network
-
-    return place(seeded_network(lambda: nets.build(Architecture(space, choices), task), seed, "proxy",
-                                *space.canonical(choices)))  # fmt: skip
 
 
 def draw(space: Space, count: int, seed: int) -> tuple[Choices, ...]:
@@ -141,20 +132,18 @@ def draw(space: Space, count: int, seed: int) -> tuple[Choices, ...]:
 
 
 def _column(
-    name: str, networks: Sequence[Choices], build: Callable[[Choices], nn.Module], batch: Any, in_flight: int,
-    progress: Progress | None,
+    name: str, candidates: Sequence[Candidate], batch: ProxyBatch, in_flight: int, progress: Progress | None
 ) -> tuple[tuple[float | None, ...], tuple[str, ...]]:  # fmt: skip
-    from chronas.proxies.many import Candidate, score_many
+    from chronas.proxies.many import score_many
 
     values: list[float | None] = []
     reasons: list[str] = []
-    candidates = (Candidate(place, partial(build, choices)) for place, choices in enumerate(networks))
     for _, found in score_many(name, candidates, batch, in_flight=in_flight):
         if isinstance(found, ProxyError):
             reasons.append(str(found))
         values.append(None if isinstance(found, ProxyError) else found)
         if progress:
-            progress(name, len(values), len(networks))
+            progress(name, len(values), len(candidates))
     return tuple(values), tuple(reasons)
 
 

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from chronas import nets
-from chronas.architecture import Architecture, make_space
+from chronas.architecture import Architecture
 from chronas.data.images import ImageData
-from chronas.errors import InternalError
 from chronas.seeding import stream
 from chronas.spaces.limits import Limits, within
 from chronas.spaces.moves import enumerate_all
@@ -58,10 +57,8 @@ def race(
     drawn from the window around the target.
     """
     began = time.monotonic()
-    whole = make_space("resnet")
+    whole = ResNetSpace()
     space = within(whole, limits or Limits(), lambda choices: nets.cost(Architecture(whole, choices), data.task))
-    if not isinstance(space, ResNetSpace):
-        raise InternalError("The space 'resnet' is not a ResNetSpace.")
     batch = max(2, min(128, len(data.train) // 16))
     wanted = seconds / target_epochs(seconds, len(data.train)) / (len(data.train) / batch)
     model = step_model(data, hardware, batch)

@@ -82,3 +82,13 @@ def test_counts_for_people() -> None:
         2_000_000_000,
         500_000,
     ]
+
+
+def test_samples_in_a_configuration_file_count_like_those_on_the_line(chronas: Chronas, tmp_path: Path) -> None:
+    config = tmp_path / "search.yaml"
+    config.write_text("method: naswot\nsamples: 5\n", encoding="utf-8")
+    ended = chronas("search", "digits", *SPACE, "--config", config, "--out", tmp_path / "c", "--quiet")
+    assert ended.code == 0, ended.err
+    result = json.loads((tmp_path / "c" / "result.json").read_text())
+    assert result["search"]["method_settings"]["samples"] == 5
+    assert (result["budget"]["amount"], result["budget"]["unit"]) == (5, "evaluations")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from chronas.cli.words import Namespace
 from chronas.execution.interrupt import StopFlag
 from chronas.reports.live import LivePanel, PlainLines, Quiet
-from chronas.reports.summary import summary_lines
+from chronas.reports.reading import section
+from chronas.reports.summary import data_word, summary_lines
 from chronas.reports.units import short
 from chronas.runs.folder import RunFolder
 
@@ -58,16 +59,11 @@ def closing(result: RunResult, out: Path) -> list[str]:
     networks = [entry["name"] for entry in result.result["networks"]]
     if isinstance(search, Mapping) and "found" not in networks:
         cost = f"{short(search['params'])} parameters, {short(search['madds'])} multiply-adds per image"
-        data = _data_word(result.result)
+        data = data_word(section(result.result.get("data")))
         lines += [f"{'Cost':12}  {cost}", f"{'Next':12}  chronas train {name} {data} --budget 10m"]
     elif "found" in networks:
         lines.append(f"{'Next':12}  chronas predict {name} IMAGE...   or   chronas export {name} --format onnx")
     return lines
-
-
-def _data_word(result: Mapping[str, Any]) -> str:
-    source = str(result["data"]["source"])
-    return "DATA" if source.startswith("<") else shlex.quote(source)
 
 
 def _events(out: Path, shown: Namespace) -> Any:

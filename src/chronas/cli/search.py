@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chronas.cli.config import merged
 from chronas.cli.options import CONFIG_HELP, DATA_HELP, add_run_options, named_after, run_words
 from chronas.cli.prior import add_prior, take_prior
 from chronas.cli.run import conduct
@@ -21,10 +22,12 @@ def parser() -> Parser:
 
 def run(words: Namespace, started: float) -> int:
     """One call of `chronas.api.search`."""
-    if hasattr(words, "samples"):
-        words.set = [*getattr(words, "set", []), f"method.samples={words.samples}"]
-        words.budget = getattr(words, "budget", f"{words.samples} evaluations")
-    given = run_words(parser(), words)
+    samples = getattr(merged(parser(), words), "samples", None)
+    # A search of so many networks needs no budget; one that is given, here or in --config, bounds it.
+    given = run_words(parser(), words, **({} if samples is None else {"budget": f"{samples} evaluations"}))
+    if samples is not None:
+        groups = given.options["settings"]
+        groups["method"] = {**groups.get("method", {}), "samples": samples}
     take_prior(given)
     words.out = out = given.out or named_after(given.data)
     from chronas import api

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from numpy._core.multiarray import _reconstruct
 
 from chronas.data.raw import Pixels, Raw, RawPart, check_labels, check_range
 from chronas.errors import DataError
+from chronas.unpickle import PickleError, encode_latin1, load_admitted
 
 INNER = ("cifar-10-batches-py", "cifar-100-python")
 SIDE = 32
@@ -77,39 +77,22 @@ def _names(file: Path, key: bytes) -> tuple[str, ...]:
     return tuple(name.decode("latin1") if isinstance(name, bytes) else str(name) for name in names)
 
 
-def _encode(text: str, encoding: str = "latin1") -> bytes:
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"encoding {encoding!r} has no place in a CIFAR batch")
-    return text.encode("latin1")
-
-
 ADMITTED: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _encode,
+    ("_codecs", "encode"): encode_latin1,
 }
-
-
-class _Unpickler(pickle.Unpickler):
-    """Admits arrays, their types, and text; anything else is refused before it is imported."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return ADMITTED[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"{module}.{name} has no place in a CIFAR batch") from None
 
 
 def load_pickle(file: Path) -> dict[Any, Any]:
     """The dictionary in a CIFAR file. Raises DataError when it is damaged or asks for anything unexpected."""
     try:
         with file.open("rb") as opened:
-            content = _Unpickler(opened, encoding="bytes").load()
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
-            OverflowError, MemoryError) as error:  # fmt: skip
-        raise DataError(f"{file} is no intact CIFAR batch: {error or type(error).__name__}.") from None
+            content = load_admitted(opened, ADMITTED, place="a CIFAR batch", encoding="bytes")
+    except PickleError as error:
+        raise DataError(f"{file} is no intact CIFAR batch: {error}.") from None
     if not isinstance(content, dict):
         raise DataError(f"{file} is no CIFAR batch: it holds a {type(content).__name__}, not a dictionary.")
     return content

@@ -35,6 +35,12 @@ def summary_lines(result: Mapping[str, Any], run: Path | None = None) -> list[st
     return lines
 
 
+def data_word(data: Json) -> str:
+    """What to type for the images of a run, from the `data` of its result: DATA where they had no path."""
+    source = text(data.get("source"))
+    return "DATA" if not source or source.startswith("<") else shlex.quote(source)
+
+
 def _table(networks: list[Json]) -> list[str]:
     rows = [HEAD, *(_row(network) for network in networks)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
@@ -74,9 +80,7 @@ def _front(search: Json, data: Json, run: Path | None) -> list[str]:
     lines = [f"{'Front':12}  {many}: {' to '.join(ends)} {COSTS[cost]}"]
     if run is not None:
         file = Path(run) / "front" / f"{len(rows) // 2 + 1:02d}.json"
-        source = text(data.get("source"))
-        named = "DATA" if not source or source.startswith("<") else shlex.quote(source)
-        lines.append(f"{'Train one':12}  chronas train {shlex.quote(str(file))} {named} --budget 10m")
+        lines.append(f"{'Train one':12}  chronas train {shlex.quote(str(file))} {data_word(data)} --budget 10m")
     return [*lines, ""]
 
 

@@ -6,13 +6,15 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from chronas.errors import UsageError
 from chronas.seeding import stream
 from chronas.spaces.base import Space
 from chronas.spaces.moves import sample
 from chronas.work import Choices
+
+SpaceT = TypeVar("SpaceT", bound=Space)
 
 DRAWS = 10_000
 """Random architectures looked at before a limit is called too tight."""
@@ -58,7 +60,7 @@ class Limits:
         return " and ".join(parts) or "no limit"
 
 
-def within(space: Space, limits: Limits, cost: Callable[[Choices], Counted]) -> Space:
+def within(space: SpaceT, limits: Limits, cost: Callable[[Choices], Counted]) -> SpaceT:
     """`space` with what breaks `limits` made illegal, so that every method keeps them; `space` is left as it was.
 
     cost: parameters and multiply-adds of choices that are legal in `space`; asked once per choice and then remembered.
@@ -82,7 +84,7 @@ def within(space: Space, limits: Limits, cost: Callable[[Choices], Counted]) -> 
             choices = space.plain()
             return choices if choices is not None and self.legal(choices) else None
 
-    limited: Space = copy.copy(space)
+    limited: SpaceT = copy.copy(space)
     limited.__class__ = Limited
     _check_possible(space, limits, counted)
     return limited
