@@ -58,8 +58,10 @@ def test_found_and_baselines_get_equal_parts(order: tuple[str, ...]) -> None:
 def test_parts_of_the_search_are_parts_of_what_loading_leaves() -> None:
     clock = Clock()
     search = made(clock).ledger("search", 0.0)
+    assert search.progress == pytest.approx(0.0, abs=1e-6)
     assert search.part(0.5).budget.amount == pytest.approx(30)
     clock.now += 30
+    assert search.progress == pytest.approx(0.5)
     assert search.part(0.5).budget.amount == pytest.approx(30)
 
 

@@ -84,6 +84,18 @@ def format_seconds(seconds: float) -> str:
     return f"{minutes // 1440}d {minutes % 1440 // 60:02d}h"
 
 
+@dataclass
+class Slowest:
+    """The most seconds that something has taken, fading: one hiccup is forgotten."""
+
+    seconds: float = 0.0
+    fading: float = 0.8
+
+    def took(self, seconds: float) -> None:
+        """It took `seconds` this time."""
+        self.seconds = max(seconds, self.fading * self.seconds)
+
+
 class RunClock:
     """The user's clock of one run: earlier sessions of a resumed run, and this process since it started."""
 
@@ -116,7 +128,7 @@ class Ledger:
     whatever happens. The other units are charged with `charge`. `reserve` (seconds, time budgets only) is kept
     back for closing: progress reaches 1 when only the reserve is left. With a second ledger `alongside`,
     progress is the larger of the two: whichever limit is met first ends the work. `opening` (seconds) went by
-    before the work could begin, for example while the data was loaded: parts are parts of the rest.
+    before the work could begin, for example while the data was loaded: progress and parts are of the rest.
     """
 
     def __init__(
@@ -155,12 +167,12 @@ class Ledger:
 
     @property
     def progress(self) -> float:
-        """spent / usable, in [0, 1]."""
-        if self.usable <= 0:
+        """spent / usable, the opening taken off both, in [0, 1]."""
+        if self.usable <= self.opening:
             return 1.0
         other = 0.0 if self.alongside is None else self.alongside.progress
         # Sums of 1/steps_per_epoch must reach a whole budget in spite of rounding.
-        return min(1.0, max(0.0, other, self.spent / self.usable + 1e-9))
+        return min(1.0, max(0.0, other, (self.spent - self.opening) / (self.usable - self.opening) + 1e-9))
 
     @property
     def exhausted(self) -> bool:

@@ -29,10 +29,11 @@ class Executor(Protocol):
     """Runs work; holds what must be in a snapshot besides the method.
 
     `run` returns None when it stopped in the middle because `pause` said so: the next `run` of the same work,
-    also after `state` and `load` in another process, goes on there, unless `drop` forgets it. `notes` hands
-    out messages for people.
+    also after `state` and `load` in another process, goes on there, unless `drop` forgets it. `fits` says whether
+    there is time to begin. `notes` hands out messages for people.
     """
 
+    def fits(self, work: Work, ledger: Ledger) -> bool: ...
     def run(self, work: Work, ledger: Ledger, pause: Callable[[], bool]) -> Outcome | None: ...
     def notes(self) -> list[str]: ...
     def drop(self) -> None: ...
@@ -120,7 +121,7 @@ class Driver:
         stage, place = self.stage, self.place
         if place.work is None:
             asked = stage.method.ask(1, stage.ledger.progress)
-            if not asked:
+            if not asked or not stage.executor.fits(asked[0], stage.ledger):
                 return False
             place.work = asked[0]
             self._record({"kind": "ask", "ticket": place.ticket, "work": work_to_json(place.work)}, sync=False)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from chronas.architecture import make_space
-from chronas.methods.finals import FIRST, FinalRound, Proposals, thompson
+from chronas.methods.finals import FIRST, LONGER, FinalRound, Proposals, thompson
 from chronas.seeding import stream
 from chronas.spaces import Space
 from chronas.spaces.moves import sample
@@ -25,7 +25,7 @@ def made(space: Space, seed: int, proposals: Proposals = "spread") -> FinalRound
     rng = stream(seed, "test", "finals")
     alphas = [rng.normal(size=len(decision.options)) for decision in space.decisions]
     shares = [np.exp(row) / np.exp(row).sum() for row in alphas]
-    return FinalRound(space, alphas, shares, COUNT, 0.7, seed, None, proposals)
+    return FinalRound(space, alphas, shares, COUNT, seed, None, proposals)
 
 
 def features(space: Space, choices: Choices) -> npt.NDArray[np.float64]:
@@ -41,7 +41,7 @@ def accuracy(space: Space, choices: Choices) -> float:
 def played(round_: FinalRound, space: Space, seed: int, noise: float = 1.0) -> list[Choices]:
     rng = stream(seed, "test", "noise")
     asked = []
-    while work := round_.ask():
+    while work := round_.ask(0.5):
         piece = work[0]
         assert isinstance(piece, Evaluate)
         asked.append(piece.choices)
@@ -50,14 +50,17 @@ def played(round_: FinalRound, space: Space, seed: int, noise: float = 1.0) -> l
     return asked
 
 
-def test_each_is_another_and_the_shares_fill_the_part(space: Space) -> None:
+@pytest.mark.parametrize("over", [0.0, 0.003], ids=["on time", "each a little late"])
+def test_each_is_another_and_the_shares_fill_what_is_left(space: Space, over: float) -> None:
     round_ = made(space, 0)
-    shares = []
-    while work := round_.ask():
+    progress, shares = 0.3, []
+    while work := round_.ask(progress):
         assert isinstance(work[0], Evaluate)
         shares.append(work[0].fidelity.share)
+        progress += shares[-1] + over
         round_.tell(Outcome(work[0], {"val_accuracy": 50.0, "val_loss": 1.0}))
-    assert sum(shares) == pytest.approx(0.7)
+    assert progress == pytest.approx(1 + over)
+    assert shares[-1] == pytest.approx(LONGER * shares[0], rel=0.15)
     assert len(set(round_.pool)) == len(round_.pool) == COUNT
 
 
@@ -108,7 +111,7 @@ def test_a_space_without_features_has_a_final_round_too(proposals: Proposals) ->
 
 def played_by_chance(round_: FinalRound) -> list[Choices]:
     asked = []
-    while work := round_.ask():
+    while work := round_.ask(0.5):
         assert isinstance(work[0], Evaluate)
         asked.append(work[0].choices)
         round_.tell(Outcome(work[0], {"val_accuracy": float(len(asked)), "val_loss": 1.0}))
@@ -119,10 +122,10 @@ def test_a_round_that_is_restored_goes_on_as_it_would_have(space: Space) -> None
     whole, cut = made(space, 1), made(space, 1)
     asked = played(whole, space, 1, noise=0.0)
     for _ in range(6):
-        work = cut.ask()
+        work = cut.ask(0.5)
         assert isinstance(work[0], Evaluate)
         cut.tell(Outcome(work[0], {"val_accuracy": accuracy(space, work[0].choices), "val_loss": 1.0}))
-    again = FinalRound.restored(space, cut.state(), COUNT, 0.7, 1)
+    again = FinalRound.restored(space, cut.state(), COUNT, 1)
     assert asked[6:] == played(again, space, 1, noise=0.0)
 
 

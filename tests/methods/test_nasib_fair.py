@@ -106,7 +106,10 @@ def test_the_shortlist_is_trained_with_the_rest_of_the_budget() -> None:
     advances, finals = work[:20], work[20:]
     assert {w["work"] for w in advances} == {"advance"}
     assert {w["work"] for w in finals} == {"evaluate"}
-    assert sum(w["fidelity"]["share"] for w in finals) == pytest.approx(0.5)
+    # Six short trainings, then the best of them three times as long; here each piece of work takes a fortieth.
+    assert [round(w["fidelity"]["level"], 3) for w in finals] == [0.333] * 6 + [1.0]
+    assert finals[0]["fidelity"]["share"] == pytest.approx(0.5 / 9)
+    assert finals[-1]["fidelity"]["share"] == pytest.approx(0.5 - 6 / 40)
     listed = {tuple(w["choices"]) for w in finals}
     assert 2 <= len(listed) <= 6
     assert run.method.best() == max(listed, key=made_up_accuracy)

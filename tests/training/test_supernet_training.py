@@ -179,6 +179,16 @@ def test_short_training_takes_its_share() -> None:
     assert {"val_accuracy", "val_loss", "train_loss"} <= set(found)
 
 
+def test_short_training_knows_what_a_training_needs_at_least() -> None:
+    evaluator = short()
+    assert evaluator.least == 0.0
+    evaluator.evaluate(Evaluate((3, 2), Fidelity("train", 0.25)), epochs(8))
+    assert evaluator.least > 0.0
+    again = short()
+    again.load(evaluator.state())
+    assert again.least == evaluator.least
+
+
 def test_short_trainings_do_not_depend_on_each_other() -> None:
     def judged(evaluator: ShortTraining, choices: tuple[int, ...]) -> float:
         found = evaluator.evaluate(Evaluate(choices, Fidelity("train", 0.1)), epochs(10))

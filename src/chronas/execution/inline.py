@@ -28,9 +28,11 @@ class Evaluator(Protocol):
     """Architecture and fidelity to metrics. Charges what it trains to the ledger.
 
     Its only state is an evaluation that `pause` cut off (None was returned): the next call goes on with it,
-    unless `drop` forgets it.
+    unless `drop` forgets it. `least` is the seconds, as measured so far, without which none is worth beginning.
     """
 
+    @property
+    def least(self) -> float: ...
     def evaluate(self, work: Evaluate, ledger: Ledger, pause: Callable[[], bool]) -> dict[str, float] | None: ...
     def drop(self) -> None: ...
     def notes(self) -> list[str]: ...
@@ -47,6 +49,10 @@ class InlineExecutor:
         # Of the piece of work that is being done: the counts before it, and the seconds spent on it.
         self._before: dict[str, float] | None = None
         self._seconds = 0.0
+
+    def fits(self, work: Work, ledger: Ledger) -> bool:
+        """Whether there is time to begin `work`; always in budgets other than seconds."""
+        return isinstance(work, Advance) or ledger.fits(self._evaluator(work).least)
 
     def run(self, work: Work, ledger: Ledger, pause: Callable[[], bool]) -> Outcome | None:
         """Run `work`; a failed evaluation comes back as an outcome with `error`, a paused piece of work as None.

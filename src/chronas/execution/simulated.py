@@ -211,6 +211,10 @@ class SimulatedExecutor:
         self.lookup, self.clock = lookup, clock
         self._draw = int(stream(seed, "simulate", "draw").integers(1 << 30))
 
+    def fits(self, work: Work, ledger: Ledger) -> bool:
+        """Everything is begun: what the clock has no time for takes what is left of it."""
+        return True
+
     def run(self, work: Work, ledger: Ledger, pause: Callable[[], bool]) -> Outcome | None:
         """The outcome of `work`, at its end on the simulated clock; None where that is after the budget."""
         outcome, seconds = self.lookup.answer(work, self._draw)

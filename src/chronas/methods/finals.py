@@ -38,7 +38,10 @@ POOL = 100
 
 
 class FinalRound:
-    """Asks for `count` short trainings and `last` longer ones within `part` of the budget.
+    """Asks for `count` short trainings and `last` longer ones in what is left of the budget.
+
+    What is left is divided anew before each, in proportion to what is meant: trainings that take a little more than
+    their share cost all that follow a little, and not the last one its training.
 
     alphas   per decision, the alphas in play (nan for options out of play); shares: their softmax, to draw from
     proposals  spread: extremes of the space first and in turn with the model's proposals; pool: the first are draws
@@ -47,7 +50,7 @@ class FinalRound:
     """
 
     def __init__(
-        self, space: Space, alphas: Sequence[Floats], shares: Sequence[Floats], count: int, part: float, seed: int,
+        self, space: Space, alphas: Sequence[Floats], shares: Sequence[Floats], count: int, seed: int,
         prior: Sequence[Floats] | None = None, proposals: Proposals = "spread",
     ) -> None:  # fmt: skip
         self.space, self.seed, self.count = space, seed, count
@@ -55,7 +58,6 @@ class FinalRound:
         self.shares, self.prior = list(shares), prior
         self.proposals = proposals
         self.last = max(1, count // 4)
-        self.unit = part / (count + LONGER * self.last)
         self.seen: list[tuple[Choices, float]] = []
         self.pool: list[Choices] = []
         self._asked = self._told = 0
@@ -64,16 +66,19 @@ class FinalRound:
 
     # -- asking ----------------------------------------------------------------------------------------
 
-    def ask(self) -> Sequence[Work]:
+    def ask(self, progress: float) -> Sequence[Work]:
         """The next training; empty when the round is over."""
         place, self._asked = self._asked, self._asked + 1
+        left = 1.0 - progress
         if place < self.count:
             self.pool.append(self._next(place))
-            return [Evaluate(self.pool[-1], Fidelity("train", self.unit))]
+            share = left / (self.count - place + LONGER * self.last)
+            return [Evaluate(self.pool[-1], Fidelity("train", share, level=1 / LONGER))]
         if not self._finalists:
             self._finalists = self.short.ranked()[: self.last]
-        if place - self.count < len(self._finalists):
-            return [Evaluate(self._finalists[place - self.count], Fidelity("train", LONGER * self.unit))]
+        turn = place - self.count
+        if turn < len(self._finalists):
+            return [Evaluate(self._finalists[turn], Fidelity("train", left / (len(self._finalists) - turn)))]
         return []
 
     def _next(self, place: int) -> Choices:
@@ -156,7 +161,7 @@ class FinalRound:
     def tell(self, outcome: Outcome) -> None:
         """Hear of a training; failures count as asked and nothing else."""
         assert isinstance(outcome.work, Evaluate)
-        longer = outcome.work.fidelity.share > 1.5 * self.unit
+        longer = outcome.work.fidelity.level == 1.0
         (self.long if longer else self.short).tell(outcome)
         accuracy = outcome.metrics.get("val_accuracy", float("nan"))
         if not longer and outcome.error is None and np.isfinite(accuracy):
@@ -189,12 +194,12 @@ class FinalRound:
 
     @classmethod
     def restored(
-        cls, space: Space, state: Mapping[str, Any], count: int, part: float, seed: int,
+        cls, space: Space, state: Mapping[str, Any], count: int, seed: int,
         prior: Sequence[Floats] | None = None, proposals: Proposals = "spread",
     ) -> FinalRound:  # fmt: skip
         """The round whose `state()` was `state`."""
         alphas = [np.array(row) for row in state["alphas"]]
-        made = cls(space, alphas, [np.array(row) for row in state["shares"]], count, part, seed, prior, proposals)
+        made = cls(space, alphas, [np.array(row) for row in state["shares"]], count, seed, prior, proposals)
         made._asked = state["asked"]
         made.pool = [tuple(c) for c in state["pool"]]
         made.seen = [(tuple(c), a) for c, a in state["seen"]]

@@ -147,13 +147,12 @@ class Nasib(OneShotMethod):
             return []
         if self._finals is None:
             self._finals = self._final_round()
-        return self._finals.ask()
+        return self._finals.ask(progress)
 
     def _final_round(self) -> FinalRound:
         shares = self.rule.shares()
         alphas = [np.where(p > 0, row, np.nan) for row, p in zip(self.rule.alphas(), shares, strict=True)]
-        part = 1 - self.train_until
-        return FinalRound(self.space, alphas, shares, self.settings.shortlist, part, self.seed, self._prior_rows,
+        return FinalRound(self.space, alphas, shares, self.settings.shortlist, self.seed, self._prior_rows,
                           self.settings.proposals)  # fmt: skip
 
     @property
@@ -246,6 +245,6 @@ class Nasib(OneShotMethod):
         self._finals = None
         if state["finals"] is not None:
             self._finals = FinalRound.restored(
-                self.space, state["finals"], self.settings.shortlist, 1 - self.train_until, self.seed,
+                self.space, state["finals"], self.settings.shortlist, self.seed,
                 self._prior_rows, self.settings.proposals,
             )  # fmt: skip

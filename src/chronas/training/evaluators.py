@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from chronas import nets
 from chronas.architecture import Architecture
-from chronas.budget import Budget, Ledger
+from chronas.budget import Budget, Ledger, Slowest
 from chronas.data.images import ImageData
 from chronas.errors import TrainingError
 from chronas.seeding import derive
@@ -37,10 +38,15 @@ class ShortTraining:
 
     def __init__(self, space: Space, data: ImageData, recipe: Recipe, hardware: Hardware, seed: int) -> None:
         self.space, self.data, self.recipe, self.hardware, self.seed = space, data, recipe, hardware, seed
-        self._judging = 0.0
+        self._judging, self._slowest = 0.0, Slowest()
         self._cut_off: _CutOff | None = None
         self._waiting: Mapping[str, Any] | None = None
         self._notes: list[str] = []
+
+    @property
+    def least(self) -> float:
+        """A step and judging, of the slowest training so far (fading): one that has less time would end late."""
+        return self._slowest.seconds
 
     def evaluate(
         self, work: Evaluate, ledger: Ledger, pause: Callable[[], bool] = lambda: False
@@ -102,6 +108,7 @@ class ShortTraining:
         began = part.clock()
         found = trainer.validate()
         self._judging = part.clock() - began
+        self._slowest.took(metrics["step_seconds"] + self._judging)
         ledger.charge(steps=part.counts["steps"], epochs=part.counts["epochs"])
         cost = nets.cost(Architecture(self.space, begun.work.choices), self.data.task)
         return {**found, "params": float(cost.params), "madds": float(cost.madds), "train_loss": metrics["train_loss"],
@@ -120,14 +127,16 @@ class ShortTraining:
         """The training that is cut off, if one is."""
         begun = self._cut_off
         if begun is None:
-            return {"begun": self._waiting}
+            return {"slowest": self._slowest.seconds, "begun": self._waiting}
         part = begun.part
-        return {"begun": {"amount": part.budget.amount, "reserve": part.reserve, "seconds": part.seconds,
-                          "part": part.state(), "trainer": begun.trainer.state()}}  # fmt: skip
+        kept = {"amount": part.budget.amount, "reserve": part.reserve, "seconds": part.seconds, "part": part.state()}
+        return {"slowest": self._slowest.seconds, "begun": {**kept, "trainer": begun.trainer.state()}}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Restore `state()`. The driver asks for the same work next."""
         self._cut_off, self._waiting = None, state["begun"]
+        # Snapshots of earlier versions do not know it.
+        self._slowest = Slowest(state.get("slowest", 0.0))
 
 
 class SharedWeights:
@@ -135,12 +144,20 @@ class SharedWeights:
 
     def __init__(self, trainer: SupernetTrainer) -> None:
         self.trainer = trainer
+        self._slowest = Slowest()
+
+    @property
+    def least(self) -> float:
+        """Seconds of the slowest look so far (fading)."""
+        return self._slowest.seconds
 
     def evaluate(
         self, work: Evaluate, ledger: Ledger, pause: Callable[[], bool] = lambda: False
     ) -> dict[str, float] | None:
         """`val_accuracy` and `val_loss`; short enough never to be cut off."""
+        began = time.monotonic()
         found = self.trainer.evaluate(work.choices)
+        self._slowest.took(time.monotonic() - began)
         ledger.charge(epochs=self.trainer.evaluation_epochs)
         return found
 
