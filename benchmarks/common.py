@@ -26,6 +26,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from chronas.errors import ChronasError
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 CIFAR10 = ROOT.parent / "shared" / "data" / "cifar10"
@@ -200,6 +202,8 @@ def until_out_of_time() -> Iterator[list[bool]]:
         say("The time of this call is over; the same command goes on.")
     except KeyboardInterrupt:
         say("Stopped; the same command goes on.")
+    except ChronasError as error:
+        say(f"Ended by an error; the same command goes on after what is finished. {error}")
 
 
 # -- surroundings --------------------------------------------------------------------------------------------

@@ -149,15 +149,21 @@ def _codes(x: torch.Tensor) -> torch.Tensor:
 
 
 def _two_products(x: torch.Tensor) -> Any:
+    import torch
+
     codes = _codes(x).float()
-    return (codes @ codes.t()).double().numpy() + ((1 - codes) @ (1 - codes).t()).double().numpy()
+    with torch.autocast("cpu", enabled=False):  # products of bfloat16 would not count exactly
+        return (codes @ codes.t()).double().numpy() + ((1 - codes) @ (1 - codes).t()).double().numpy()
 
 
 def _one_product(x: torch.Tensor) -> Any:
+    import torch
+
     from chronas.proxies.hamming import Activity
 
     codes = _codes(x).float()
-    return Activity(codes @ codes.t(), codes.shape[1])
+    with torch.autocast("cpu", enabled=False):
+        return Activity(codes @ codes.t(), codes.shape[1])
 
 
 def _scorers(batch: ProxyBatch) -> dict[str, Callable[[nn.Module], float]]:
@@ -187,7 +193,7 @@ def _scorers(batch: ProxyBatch) -> dict[str, Callable[[nn.Module], float]]:
 def _equal(words: argparse.Namespace, seed: int) -> dict[str, Any]:
     """How many of the networks of a search are different."""
     space = _space(words)
-    different = {space.canonical(_drawn(space, seed, index)) for index in range(words.drawn)}
+    different = {space.exact(_drawn(space, seed, index)) for index in range(words.drawn)}
     return {"drawn": words.drawn, "different": len(different)}
 
 
@@ -198,10 +204,10 @@ def _steps(words: argparse.Namespace, seed: int, start: int) -> dict[str, Any]:
     space, batch = _space(words), _batch(words, seed)
     scorers = _scorers(batch)
     names = list(scorers)
-    if start == 0:
-        # Libraries load and code paths are chosen when they are first used.
-        for name in names:
-            _one(space, _solid(space), seed, batch, scorers[name], ProxyError)
+    # Libraries load and code paths are chosen when they are first used, in every call anew.
+    for name in names if not _WARM else ():
+        _one(space, _solid(space), seed, batch, scorers[name], ProxyError)
+    _WARM.append(start)
     rows = []
     for index in range(start, min(start + words.chunk, words.networks)):
         choices = _drawn(space, seed, index)
@@ -211,6 +217,10 @@ def _steps(words: argparse.Namespace, seed: int, start: int) -> dict[str, Any]:
             found[name] = _one(space, choices, seed, batch, scorers[name], ProxyError)
         rows.append(found)
     return {"rows": rows}
+
+
+_WARM: list[int] = []
+"""Chunks that this process has measured."""
 
 
 def _solid(space: Space) -> Choices:

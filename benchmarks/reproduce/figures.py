@@ -27,7 +27,7 @@ FIGURES: dict[str, Figure] = {
     "figure6": training_figure.FIGURE,
     "figure7": time_figure.FIGURE,
 }
-SHARED_SETTING = ("networks", "batch_size", "device")
+SHARED_SETTING = ("networks", "batch_size", "in_flight", "device")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

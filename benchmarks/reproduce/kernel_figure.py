@@ -24,17 +24,17 @@ SIDE, GAP = 124, 18
 def _measure(scorer: Scorer) -> None:
     for name in present(scorer.words.tables, scorer.words.shared):
         opened = scorer.tables[name]
-        accuracy, _ = final(opened, opened.datasets[0])
+        accuracy, which = final(opened, opened.datasets[0])
         order = np.flatnonzero(np.isfinite(accuracy))
         order = order[np.argsort(accuracy[order], kind="stable")]
         for seed in scorer.words.seeds or (0,):
             for band, low, high in BANDS:
                 part = order[int(low * len(order)) : max(int(high * len(order)), 1)]
-                measure = partial(_band, scorer, opened, part, accuracy, seed)
+                measure = partial(_band, scorer, opened, part, accuracy, which, seed)
                 scorer.record.piece(f"{name} seed={seed} {band}", measure, seed)
 
 
-def _band(scorer: Scorer, opened: Table, part: Rows, accuracy: Floats, seed: int) -> dict[str, Any]:
+def _band(scorer: Scorer, opened: Table, part: Rows, accuracy: Floats, which: str, seed: int) -> dict[str, Any]:
     """Kernels of some networks of the band that have one."""
     from chronas.proxies.naswot import hamming_kernel
 
@@ -54,7 +54,7 @@ def _band(scorer: Scorer, opened: Table, part: Rows, accuracy: Floats, seed: int
                       "accuracy": round(float(accuracy[row]), 2), "similarity": round(apart, 5),
                       "score": round(float(logarithm), 3) if sign > 0 and math.isfinite(logarithm) else None,
                       "kernel": pack_matrix(similar)})  # fmt: skip
-    return {"networks": found}
+    return {"networks": found, "metric": which}
 
 
 def _tables(record: Record) -> dict[str, list[tuple[str, dict[str, Any]]]]:
@@ -97,12 +97,11 @@ def _blocks(record: Record) -> list[str]:
             scores = [n["score"] for n in networks if n["score"] is not None]
             accuracy = f"{mean([n['accuracy'] for n in networks]):.2f}" if networks else "-"
             similar = plus_minus([n["similarity"] for n in networks], 4)
-            lines.append([f"{name}, {band}", len(networks), accuracy, similar, plus_minus(scores, 1)])
+            lines.append([f"{name}, {band}", len(networks), piece["metric"], accuracy, similar, plus_minus(scores, 1)])
     return [
-        table(("networks", "shown", "mean accuracy, %", "mean similarity of two images", "score"), lines),
+        table(("networks", "shown", "accuracy", "mean, %", "mean similarity of two images", "score"), lines),
         "Each picture is K of equation 1 over the number of units, images in the order drawn. Similarity is its mean "
-        "off the diagonal: the share of units that agree on two images. Accuracies are those of validation after the "
-        "longest training.",
+        "off the diagonal: the share of units that agree on two images. Accuracy: after the longest training.",
     ]
 
 

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+from naswot_scores import finished_scores, forget_other_scores  # noqa: E402
 
 from chronas.benchmarks import load  # noqa: E402
 from chronas.compare import RANDOM_SEARCH, Contender, compare  # noqa: E402
 from chronas.comparison import Comparison, Line, Split  # noqa: E402
 from chronas.execution.lookup import ProxyScores  # noqa: E402
-from chronas.execution.scores import read_scores  # noqa: E402
 from common import Record, parser, table, until_out_of_time  # noqa: E402
 
 SCORES = HERE / "scores" / "nasbench201_naswot.parquet"
@@ -79,12 +80,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         words.runs = 3
     seed = (words.seeds or (0,))[0]
     record = Record.open(words, {"runs": words.runs, "budget": words.budget, "seed": seed}, argv)
-    scores = read_scores(words.scores, load("nasbench201")) if words.scores.exists() else {}
+    scores = finished_scores(words.scores, load("nasbench201"))
+    mark = forget_other_scores(record, sorted(SCORED), scores)
     with until_out_of_time() as finished:
         record.piece("chance", partial(_chance, words, seed), seed)
         for name, contender in SEARCHES.items():
             if scores or name not in SCORED:
-                record.piece(name, partial(_search, words, seed, contender, scores), seed)
+                given = {"scores": mark} if name in SCORED else {}
+                record.piece(name, partial(_search, words, seed, contender, scores, given), seed)
     blocks, summary = _tables(record, bool(scores), words.scores)
     record.close("NASWOT, table 2 (a): NAS-Bench-201", blocks, finished[0], summary)
     return 0
@@ -104,10 +107,10 @@ def _chance(words: argparse.Namespace, seed: int) -> dict[str, Any]:
 
 
 def _search(
-    words: argparse.Namespace, seed: int, contender: Contender, scores: Mapping[str, ProxyScores]
+    words: argparse.Namespace, seed: int, contender: Contender, scores: Mapping[str, ProxyScores], given: dict[str, Any]
 ) -> dict[str, Any]:
     result = _compared(words, seed, [contender], scores)
-    return _numbers(result, result.line(contender.name))
+    return {**_numbers(result, result.line(contender.name)), **given}
 
 
 def _numbers(result: Comparison, line: Line) -> dict[str, Any]:

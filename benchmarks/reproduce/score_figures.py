@@ -31,10 +31,10 @@ def _measure_scores(scorer: Scorer) -> None:
 
 def _measure_proxies(scorer: Scorer) -> None:
     chosen = {*scorer.words.proxies.split(","), *scorer.words.aggregate.split(",")}
-    _measure(scorer, sorted(chosen - {""}))
+    # First: a call that is cut off draws what there is.
     scorer.record.content["shown"] = scorer.words.proxies.split(",")
     scorer.record.content["joined"] = scorer.words.aggregate.split(",")
-    scorer.record.write()
+    _measure(scorer, sorted(chosen - {""}))
 
 
 def _measure(scorer: Scorer, proxies: Sequence[str]) -> None:

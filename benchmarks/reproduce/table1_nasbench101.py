@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = made.parse_args(argv)
     if words.small:
         words.runs, words.batch_size, words.tables, words.budget = 3, 6, "ecnas_4v", "1000s"
-    names = ("runs", "budget", "batch_size", "device")
+    names = ("runs", "budget", "batch_size", "in_flight", "device")
     record = Record.open(words, {name: getattr(words, name) for name in names}, argv)
     with until_out_of_time() as finished, Tables(words.shared) as tables:
         scorer = Scorer(words, record, tables)

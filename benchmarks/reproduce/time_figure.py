@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Mapping
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from naswot_scores import finished_scores, forget_other_scores
 from pictures import COLOURS, Axes, legend, page
 from untrained import HERE, Figure, Scorer
 
@@ -20,7 +23,7 @@ from chronas.benchmarks import load
 from chronas.compare import RANDOM_SEARCH, Contender, compare
 from chronas.comparison import Comparison, Split
 from chronas.execution.lookup import ProxyScores
-from chronas.execution.scores import read_scores, shipped_scores
+from chronas.execution.scores import shipped_scores
 from chronas.methods import METHODS
 from common import Record, say, table
 
@@ -37,18 +40,24 @@ WIDE, HIGH = 860.0, 460.0
 def _measure(scorer: Scorer) -> None:
     words = scorer.words
     scores = _scores(words.scores)
+    contenders = _contenders(words.methods)
+    scored = [one.name for one in contenders if "proxy" in METHODS.entry(one.method).needs]
     for seed in words.seeds or (0,):
         scorer.record.piece(f"seed={seed} {RANDOM_SEARCH}", partial(_search, words, seed, None, scores), seed)
-        for one in _contenders(words.methods):
-            if "proxy" in METHODS.entry(one.method).needs and "naswot" not in scores:
+        mark = forget_other_scores(scorer.record, [f"seed={seed} {name}" for name in scored], scores)
+        for one in contenders:
+            if one.name in scored and "naswot" not in scores:
                 say(f"left out: {one.name}, for there are no scores; naswot_scores.py makes them")
-                continue
-            scorer.record.piece(f"seed={seed} {one.name}", partial(_search, words, seed, one, scores), seed)
+            elif one.method == "optuna" and find_spec("optuna") is None:
+                say(f"left out: {one.name}, for optuna is not installed")
+            else:
+                given = {"scores": mark} if one.name in scored else {}
+                scorer.record.piece(f"seed={seed} {one.name}", partial(_search, words, seed, one, scores, given), seed)
 
 
 def _scores(path: Path) -> dict[str, ProxyScores]:
     opened = load(TABLE)
-    return read_scores(path, opened) if path.exists() else shipped_scores(opened)
+    return finished_scores(path, opened) or shipped_scores(opened)
 
 
 def _contenders(text: str) -> list[Contender]:
@@ -63,12 +72,16 @@ def _contenders(text: str) -> list[Contender]:
 
 
 def _search(
-    words: argparse.Namespace, seed: int, one: Contender | None, scores: dict[str, ProxyScores]
+    words: argparse.Namespace,
+    seed: int,
+    one: Contender | None,
+    scores: dict[str, ProxyScores],
+    given: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The any-time curve of one method and what it has at the end; random search where no method is given."""
     result = compare(TABLE, [one] if one else [], DATASET, words.budget, words.runs, seed=seed, proxy_scores=scores,
                      processes=words.processes)  # fmt: skip
-    return _numbers(result, one.name if one else RANDOM_SEARCH)
+    return {**_numbers(result, one.name if one else RANDOM_SEARCH), **(given or {})}
 
 
 def _numbers(result: Comparison, label: str) -> dict[str, Any]:

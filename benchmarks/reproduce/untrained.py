@@ -226,13 +226,14 @@ class Scorer:
         if whole is not None:
             return whole
         starts = range(0, len(rows), self.words.chunk)
-        names = [f"{key} from {start}" for start in starts]
+        names = [f"{key} from {start} to {min(start + self.words.chunk, len(rows))}" for start in starts]
         parts = []
         for name, start in zip(names, starts, strict=True):
             measure = partial(self._chunk, table, rows[start : start + self.words.chunk], proxy, seed)
             parts.append(self.record.piece(name, measure, seed))
         for name in names:
             self.record.content["pieces"].pop(name)
+        assert sum(len(numbers(part["scores"])) for part in parts) == len(rows)
         seconds = float(np.median([part["seconds"] for part in parts]))
         joined = " ".join(part["scores"] for part in parts)
         return self.record.piece(

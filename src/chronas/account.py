@@ -29,6 +29,8 @@ class Account:
 
     def __init__(self, context: Context) -> None:
         self.folder, self.clock, self.context = context.folder, context.clock, context
+        self._reloaded = 0.0
+        self._reloaded_within = 0.0
         self.result = self._old_result() or self._new_result()
         self.report_seconds = REPORT_SECONDS
         self.slowness = min(MOST_SLOWNESS, self.clock.slowness)
@@ -43,6 +45,9 @@ class Account:
     def begin(self, name: str, ledger: Ledger) -> None:
         """The stage `name` runs on `ledger` from now on."""
         self._running = (name, ledger)
+        # Data that is loaded anew in the middle of a stage takes that stage's time.
+        earlier = self.result["budget"]["stages"].get(name, {}).get("reloaded", 0.0)
+        self._reloaded_within = earlier + (self._reloaded if ledger.started < self.clock.carried else 0.0)
 
     def end(self, name: str, ledger: Ledger) -> None:
         """A stage has ended: what it brought is on the disk before the next one begins."""
@@ -79,10 +84,10 @@ class Account:
     def _book(self, name: str, ledger: Ledger) -> None:
         """Put the account of a stage into its own entry: a stage that goes on later is not counted twice."""
         stages = self.result["budget"]["stages"]
-        loading = stages["load data"]["seconds"]["load data"] if ledger.started == 0.0 else 0.0
+        loading = stages["load data"]["seconds"]["load data"] if ledger.started == 0.0 else self._reloaded_within
         own = max(0.0, ledger.seconds - sum(ledger.where.values()) - loading)
         stages[name] = {"seconds": {name: own, **ledger.where}, "evaluations": ledger.counts["evaluations"],
-                        "epochs": ledger.counts["epochs"]}  # fmt: skip
+                        "epochs": ledger.counts["epochs"], "reloaded": self._reloaded_within}  # fmt: skip
 
     def _add_up(self) -> None:
         """The sums over all stages but the rival's, which is extra and named apart."""
@@ -111,7 +116,8 @@ class Account:
             return None
         try:
             loading = result["budget"]["stages"]["load data"]["seconds"]
-            loading["load data"] += self.clock() - self.clock.carried
+            self._reloaded = self.clock() - self.clock.carried
+            loading["load data"] += self._reloaded
             lacking = {"data", "search", "networks"} - set(result)
             if lacking:
                 raise KeyError(*lacking)

@@ -11,14 +11,15 @@ from typing import Any
 
 from chronas.architecture import Architecture
 from chronas.budget import Budget, RunClock
-from chronas.check import check
+from chronas.check import check, check_time
 from chronas.data.images import ImageData
 from chronas.data.load import load
 from chronas.driver import Listener
-from chronas.errors import DataError, RunError, UsageError
+from chronas.errors import DataError, UsageError
 from chronas.execution.interrupt import StopFlag
 from chronas.policy import plan_fit
 from chronas.reports.html import write_report
+from chronas.runs.best import best_architecture
 from chronas.runs.files import check_format, disk_faults
 from chronas.runs.folder import RunFolder, refuse_occupied
 from chronas.session import Session
@@ -129,18 +130,34 @@ def train(
     """Train an architecture from scratch within `budget`.
 
     source  a run folder (its best architecture) or an Architecture. The new run folder is `out`; by default
-            the folder "train" inside the run folder.
+            the folder "train" inside the run folder. On the images of that run, what `options` leave open (seed,
+            size, val_share, test_share, skip_bad) is as in the run: what it held out for the test stays held out.
     """
     if isinstance(source, Architecture):
         if out is None:
             raise UsageError("Training an architecture needs `out`, the folder of the new run.")
         return _start("train", data, budget, out, options or Options(), source)
     folder = RunFolder.open(source)
-    best = folder.read_best()
-    if best is None:
-        raise RunError(f"{folder.path} has no architecture yet. Go on with: chronas resume {folder.path}")
-    architecture = Architecture.from_json(best["architecture"])
-    return _start("train", data, budget, out or folder.path / "train", options or Options(), architecture)
+    architecture = best_architecture(folder)
+    options = _read_alike(options or Options(), read_spec(folder.spec, folder.path / "spec.json"), data)
+    return _start("train", data, budget, out or folder.path / "train", options, architecture)
+
+
+def _read_alike(options: Options, spec: RunSpec, data: Any) -> Options:
+    """`options`, with the run's way of reading the same images where they say nothing."""
+    if _source_name(data) != spec.data.source:
+        return options
+    known: dict[str, Any] = {
+        "seed": spec.seed,
+        "size": spec.data.size,
+        "val_share": spec.data.val_share,
+        "test_share": spec.data.test_share,
+        "skip_bad": spec.data.skip_bad,
+    }
+    usual = Options()
+    return dataclasses.replace(
+        options, **{name: value for name, value in known.items() if getattr(options, name) == getattr(usual, name)}
+    )
 
 
 def resume(
@@ -188,8 +205,9 @@ def _start(
     with stop.installed():
         with stop.at_once():
             loaded = _load(words, None if isinstance(data, str | Path) else data, options.seed)
+            check_time(limit, clock())
             spec = plan_fit(verb, words, limit, options, loaded, architecture)
-            check(spec, loaded.task, clock())
+            check(spec, loaded.task)
         folder = RunFolder.create(out, {**spec.to_json(), "fingerprint": loaded.fingerprint})
         with folder.locked():
             return _run(folder, spec, loaded, clock, options.listeners, stop)
@@ -212,15 +230,13 @@ def _load(words: DataSpec, data: Any, seed: int) -> ImageData:
             f"The run was started with {words.source} given in Python: pass the same as `data` to resume it."
         )
     source = words.source if data is None else data
-    if isinstance(source, ImageData):
-        return source
     return load(source, size=words.size, val_share=words.val_share, test_share=words.test_share, limit=words.limit,
                 seed=seed, skip_bad=words.skip_bad)  # fmt: skip
 
 
 def _source_name(data: Any) -> str:
     if isinstance(data, str | Path):
-        return str(data) if str(data) == "digits" else str(Path(data).absolute())
+        return str(data) if str(data) == "digits" else str(Path(data).expanduser().absolute())
     return f"<{type(data).__name__}>"
 
 
@@ -238,5 +254,7 @@ def _carried(folder: RunFolder) -> float:
     for record in records:
         if record["kind"] == "start":
             check_format(record.get("format"), 1, f"{folder.journal.path} (journal of a run)")
-    kept = [r for r in records if r["kind"] in ("snapshot", "end", "start") or r.get("event") in ("begin", "end")]
+    # Where a failure ended the run, evaluations after the newest snapshot are replayed, which adds their time.
+    kept = [r for r in records if r["kind"] in ("snapshot", "start") or r.get("event") in ("begin", "end")
+            or (r["kind"] == "end" and r["reason"] != "failed")]  # fmt: skip
     return float(kept[-1]["t"]) if kept else 0.0

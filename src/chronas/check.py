@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from chronas.account import EXIT_SECONDS, REPORT_SECONDS
+from chronas.budget import Budget
 from chronas.errors import UnknownNameError, UsageError
 from chronas.methods import METHODS
 from chronas.parts import make_method, make_recipe, make_spec_space
@@ -15,10 +16,18 @@ from chronas.training.hardware import Hardware
 from chronas.training.supernet import SupernetSettings
 
 
-def check(spec: RunSpec, task: Task, loading: float) -> None:
+def check_time(budget: Budget, loading: float) -> None:
+    """Raise UsageError where `budget` leaves no time for anything after `loading` (seconds)."""
+    least = 2 * loading + 2 * (EXIT_SECONDS + REPORT_SECONDS) + 5
+    if budget.unit == "seconds" and budget.amount < least:
+        raise UsageError(f"{budget} is too short: loading took {loading:.1f} s here. The least useful budget is about "
+                         f"{math.ceil(least)} s.")  # fmt: skip
+
+
+def check(spec: RunSpec, task: Task) -> None:
     """Raise what is known to be wrong before a run folder is made, so that a misspelt word leaves none behind.
 
-    loading  the seconds that loading the data took. Raises UsageError, EnvironmentFault.
+    Raises UsageError, EnvironmentFault.
     """
     Hardware.find(spec.device, spec.precision)  # type: ignore[arg-type]
     make_recipe(spec)
@@ -34,7 +43,3 @@ def check(spec: RunSpec, task: Task, loading: float) -> None:
     if budget.unit == "evaluations" and (spec.verb != "search" or "supernet" in METHODS.entry(spec.method).needs):
         raise UsageError(f"{budget}: only a search that trains each candidate by itself (random, halving) counts "
                          "evaluations. Give a time or epochs.")  # fmt: skip
-    least = 2 * loading + 2 * (EXIT_SECONDS + REPORT_SECONDS) + 5
-    if budget.unit == "seconds" and budget.amount < least:
-        raise UsageError(f"{budget} is too short: loading took {loading:.1f} s here. The least useful budget is about "
-                         f"{math.ceil(least)} s.")  # fmt: skip

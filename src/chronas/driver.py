@@ -15,8 +15,9 @@ from chronas.budget import Ledger, RunClock
 from chronas.errors import NothingEvaluatedError, RunError, TrainingError
 from chronas.methods.base import Method
 from chronas.runs import snapshots
+from chronas.runs.best import judged
 from chronas.runs.folder import RunFolder
-from chronas.work import Choices, Evaluate, Outcome, Work, work_from_json, work_to_json
+from chronas.work import Advance, Choices, Evaluate, Outcome, Work, work_from_json, work_to_json
 
 MOST_FAILURES_IN_A_ROW = 5
 MOST_RECOVERIES = 3
@@ -29,14 +30,14 @@ class Executor(Protocol):
     """Runs work; holds what must be in a snapshot besides the method.
 
     `run` returns None when it stopped in the middle because `pause` said so: the next `run` of the same work,
-    also after `state` and `load` in another process, goes on there, unless `drop` forgets it. `fits` says whether
-    there is time to begin. `notes` hands out messages for people.
+    also after `state` and `load` in another process, goes on there, unless `drop` forgets it, which returns the seconds
+    spent on it. `fits` says whether there is time to begin. `notes` hands out messages for people.
     """
 
     def fits(self, work: Work, ledger: Ledger) -> bool: ...
     def run(self, work: Work, ledger: Ledger, pause: Callable[[], bool]) -> Outcome | None: ...
     def notes(self) -> list[str]: ...
-    def drop(self) -> None: ...
+    def drop(self) -> float: ...
     def state(self) -> dict[str, Any]: ...
     def load(self, state: Mapping[str, Any]) -> None: ...
 
@@ -151,6 +152,8 @@ class Driver:
                 "spent": stage.ledger.spent,
             }
         )
+        for message in stage.method.notes():
+            self.note(message, "info")
         self._count_failures(outcome)
         self._best(outcome)
         if stage.on_slice:
@@ -177,7 +180,9 @@ class Driver:
             return
         self.place.best = best
         notation = self.stage.method.space.notation(best)
-        metrics = dict(outcome.metrics)
+        # Another one than was just told may have become the best, where that one was judged again and worse.
+        told = isinstance(outcome.work, Advance) or outcome.work.choices == best
+        metrics = dict(outcome.metrics if told else judged(self.folder, self.stage.name, best))
         self._record({"kind": "best", "choices": list(best), "notation": notation, "metrics": metrics}, sync=False)
         if self.stage.on_best:
             self.stage.on_best(best, metrics)
@@ -268,12 +273,13 @@ class Driver:
     def _replayed(self, work: Work) -> Outcome | None:
         """The outcome of the same evaluation in the journal's tail: it need not be run again."""
         record = self.place.replay.pop(self.place.ticket, None)
-        if record is None or record["work"] != work_to_json(work):
+        # What failed is tried again: the cause may be gone.
+        if record is None or record["error"] is not None or record["work"] != work_to_json(work):
             return None
         price = {k: float(v) for k, v in record["price"].items()}
         self.stage.ledger.charge(**{k: v for k, v in price.items() if k in self.stage.ledger.counts})  # type: ignore[arg-type]
-        self.stage.clock.carried += price["seconds"]
-        self.stage.executor.drop()
+        # The part of it before the snapshot is on the clock already.
+        self.stage.clock.carried += price["seconds"] - self.stage.executor.drop()
         metrics = {k: math.nan if v is None else float(v) for k, v in record["metrics"].items()}
         return Outcome(work, metrics, price, record["error"])
 

@@ -44,9 +44,13 @@ def search_share(seconds: float) -> float:
     return min(0.25, 0.08 + 0.0105 * math.log2(max(1.0, seconds / 120)))
 
 
-def race_size(seconds: float, images: int) -> int:
-    """How many networks can race in the search's share, each for LEAST_RACE passes; 1 (no race) to 27."""
-    epoch = seconds / target_epochs(seconds, images)
+def race_size(seconds: float, images: int, trained: int = 1) -> int:
+    """How many networks can race in the search's share, each for LEAST_RACE passes; 1 (no race) to 27.
+
+    trained  networks that share the time after the search: the found one, and baselines
+    """
+    each = seconds / trained
+    epoch = each / target_epochs(each, images)
     count = int(min(27, search_share(seconds) * seconds // (LEAST_RACE * epoch)))
     return count if count >= LEAST_CANDIDATES else 1
 
@@ -59,17 +63,20 @@ def plan_fit(
     free = verb == "fit" and options.space is None and options.method is None and not settings.get("space")
     notes: tuple[str, ...] = ()
     share = options.search_share
+    if share is not None and not 0 < share < 1:
+        raise UsageError(f"search_share must lie between 0 and 1, but got {share}.")
     if free:
         space, method = "resnet", "halving"
         if budget.unit != "seconds":
             share = search_share(UNTIMED) if share is None else share
         else:
-            candidates = race_size(budget.amount, len(data.train))
+            trained = 1 + len(options.baselines)
+            candidates = race_size(budget.amount, len(data.train), trained)
             if share is None:
                 share = search_share(budget.amount) if candidates > 1 else NO_RACE
             hardware = Hardware.find(options.device, options.precision)  # type: ignore[arg-type]
             gone = 0.0 if options.started is None else time.monotonic() - options.started
-            usable = (budget.amount - gone) * (1 - share - CLOSING)
+            usable = (budget.amount - gone) * (1 - share) * (1 - CLOSING) / trained
             first = race(data, hardware, usable, candidates, options.seed, Limits(**_limits(options)))
             settings["method"] = {"candidates": len(first), "first": first, **settings.get("method", {})}
             notes = (_explain(first, share),)
@@ -77,8 +84,8 @@ def plan_fit(
         space, method = options.space or "superkernel", options.method or "nasib"
         share = 0.4 if share is None else share
     recipe = options.recipe or DEFAULT_RECIPE
-    _check(space, method, recipe, share)
-    settings["method"] = {**_preset(method, options.preset), **settings.get("method", {})}
+    _check(space, method, recipe)
+    settings["method"] = {**_counted(method, budget), **_preset(method, options.preset), **settings.get("method", {})}
     return RunSpec(
         verb=verb, data=words, budget=budget, seed=options.seed, device=options.device, precision=options.precision,
         space=space, method=method, recipe=recipe, settings=settings, search_share=share,
@@ -87,7 +94,12 @@ def plan_fit(
     )  # fmt: skip
 
 
-def _check(space: str, method: str, recipe: str, share: float) -> None:
+def _counted(method: str, budget: Budget) -> Mapping[str, Any]:
+    """Random search in a budget of evaluations goes on until they are used up."""
+    return {"candidates": 0} if budget.unit == "evaluations" and method == "random" else {}
+
+
+def _check(space: str, method: str, recipe: str) -> None:
     SPACES.entry(space)
     METHODS.entry(method)
     if recipe not in RECIPES:
@@ -95,8 +107,6 @@ def _check(space: str, method: str, recipe: str, share: float) -> None:
     if "supernet" in METHODS.entry(method).needs and space not in nets.SUPERNETS:
         known = ", ".join(nets.SUPERNETS.names())
         raise UsageError(f"{method!r} needs a supernet, and {space!r} has none. Spaces with one: {known}.")
-    if not 0 < share < 1:
-        raise UsageError(f"search_share must lie between 0 and 1, but got {share}.")
 
 
 def _limits(options: Options) -> dict[str, int]:

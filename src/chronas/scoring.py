@@ -120,13 +120,13 @@ def score(
 
 
 def draw(space: Space, count: int, seed: int) -> tuple[Choices, ...]:
-    """At most `count` different random architectures, equal ones (canonical) counted once."""
+    """At most `count` different random architectures, equal ones (`Space.exact`) counted once."""
     found: dict[Choices, Choices] = {}
     index, idle = 0, 0
     while len(found) < count and idle < DRAWS_EACH * max(20, len(found)):
         choices = sample(space, stream(derive(seed, "score"), "draw", index))
         known = len(found)
-        found.setdefault(space.canonical(choices), choices)
+        found.setdefault(space.exact(choices), choices)
         index, idle = index + 1, 0 if len(found) > known else idle + 1
     return tuple(found.values())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from chronas import nets
 from chronas.account import Account
@@ -18,12 +17,13 @@ from chronas.front import front_rows, write_front
 from chronas.methods import METHODS
 from chronas.methods.base import Method
 from chronas.parts import make_method
+from chronas.runs.best import judged
 from chronas.seeding import stream, torch_scope
 from chronas.settings import resolve
 from chronas.spaces.moves import sample
 from chronas.training.evaluators import SharedWeights, ShortTraining, SupernetSlices
 from chronas.training.network import plan
-from chronas.training.scores import ProxyScores
+from chronas.training.scores import UntrainedScore
 from chronas.training.supernet import Slice, SupernetSettings, SupernetTrainer
 from chronas.windows import Windows
 from chronas.work import Choices, Evaluate
@@ -61,13 +61,14 @@ class SearchStage:
 
     def _conclude(self, method: Method) -> None:
         spec, best = self.context.spec, self._best_of(method)
-        self._on_best(best, {})
+        metrics = judged(self.folder, "search", best)
+        self._on_best(best, metrics)
         architecture = Architecture(self.space, best)
         cost = nets.cost(architecture, self.context.data.task)
         self.account.result["search"] = {
             "space": spec.space, "space_settings": dataclasses.asdict(self.space.settings), "method": spec.method,
             "method_settings": dataclasses.asdict(method.settings), "seed": spec.seed, "choices": list(best),
-            "notation": architecture.notation, "metrics": self._last_metrics(), "params": cost.params,
+            "notation": architecture.notation, "metrics": metrics, "params": cost.params,
             "madds": cost.madds, "front": front_rows(method, self.space, self.context.data.task),
         }  # fmt: skip
 
@@ -93,7 +94,7 @@ class SearchStage:
         needs = METHODS.entry(spec.method).needs
         scores = {}
         if "proxy" in needs:
-            scores["proxy"] = ProxyScores(self.space, context.data, context.hardware, spec.seed)
+            scores["proxy"] = UntrainedScore(self.space, context.data, context.hardware, spec.seed)
         if "supernet" not in needs:
             return InlineExecutor(None, {"train": short, **scores}), None
         settings = resolve(SupernetSettings, spec.settings.get("supernet", {}), prefix="supernet")
@@ -109,20 +110,12 @@ class SearchStage:
         slices = SupernetSlices(trainer, _slice(ledger, trainer.epoch_steps))
         return InlineExecutor(slices, {"train": short, "shared": SharedWeights(trainer), **scores}), calm
 
-    def _last_metrics(self) -> dict[str, Any]:
-        for record in reversed(self.folder.journal.records()):
-            if record["stage"] == "search" and record["kind"] == "outcome" and not record["error"]:
-                return dict(record["metrics"])
-        return {}
-
     def _on_best(self, choices: Choices, metrics: Mapping[str, float]) -> None:
         architecture = Architecture(self.space, choices)
         self.folder.write_best({"format": 1, "architecture": architecture.to_json(), "notation": architecture.notation,
                                 "choices": list(choices), "metrics": dict(metrics)})  # fmt: skip
 
     def _on_slice(self, method: Method, progress: float) -> None:
-        for message in method.notes():
-            self.context.record({"kind": "note", "stage": "search", "level": "info", "message": message})
         if self.account.report_due:
             self._inspect(method, progress)
             self.account.report()

@@ -112,7 +112,7 @@ class Session:
         usual = space.plain()
         if usual is None:
             return None
-        return Network(name, "the customary choice in every layer", Architecture(space, usual))
+        return Network(name, space.plain_title, Architecture(space, usual))
 
     def _found(self) -> Architecture:
         if self.context.spec.architecture is not None:

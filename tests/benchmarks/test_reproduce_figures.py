@@ -148,7 +148,7 @@ def test_figure7_compares_methods_on_the_table(tmp_path: Path) -> None:
     labels = [piece["label"] for piece in content["pieces"].values()]
     assert labels == ["random search", "naswot 10", "naswot 100", "naswot 1000", "rea"]
     found = content["pieces"]["seed=0 naswot 100"]
-    assert found["spent"] == pytest.approx(0.25 * found["evaluations"])
+    assert found["spent"] == pytest.approx(0.25 * found["evaluations"], abs=0.01)
     assert 80 < found["evaluations"] <= 100
     assert sorted(content["summary"]["order"]) == sorted(labels)
     assert len(drawn(tmp_path, "circle")) == len(labels)

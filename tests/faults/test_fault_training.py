@@ -155,6 +155,24 @@ def test_many_failing_evaluations_stop_the_search(tmp_path: Path, monkeypatch: p
     assert result(tmp_path / "run")["status"] == "failed"
 
 
+def test_after_many_failures_a_resume_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inject(monkeypatch, {0: nan})
+    with pytest.raises(RunError, match="5 evaluations in a row failed"):
+        fit(tmp_path / "run", "random", method={"candidates": 8})
+    monkeypatch.undo()
+    done = api.resume(tmp_path / "run")
+    assert done.result["status"] == "finished"
+    assert done.result["search"]["metrics"]["val_accuracy"] > 0
+
+
+def test_each_of_a_budget_in_evaluations_is_worth_the_same_epochs(tmp_path: Path) -> None:
+    options = api.Options(space="superkernel", method="random", settings={"space": SPACE})
+    api.search(data(), budget="10 evaluations", out=tmp_path / "run", options=options)
+    records = Journal(tmp_path / "run" / "journal.jsonl", write=False).records()
+    epochs = [r["metrics"]["epochs"] for r in records if r["kind"] == "outcome"]
+    assert epochs == pytest.approx([8.0] * 10)
+
+
 def test_a_budget_in_evaluations_ends(tmp_path: Path) -> None:
     options = api.Options(space="superkernel", method="random", settings={"space": SPACE, "method": {"candidates": 3}})
     done = api.search(data(), budget="3 evaluations", out=tmp_path / "run", options=options)

@@ -163,6 +163,8 @@ def test_counts_are_exact_without_int8_and_in_parts(monkeypatch: pytest.MonkeyPa
     assert (kernel_of([activity(drawn)]) == expected).all()
     monkeypatch.setattr(hamming, "MOST_UNITS", 300)
     assert (kernel_of([activity(drawn)]) == expected).all()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (kernel_of([activity(drawn)]) == expected).all()
 
 
 def test_memory_layout_does_not_matter() -> None:

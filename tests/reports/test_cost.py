@@ -110,7 +110,7 @@ def test_the_front_of_the_method_is_shown_with_its_files(tmp_path: Path) -> None
     part = html.split('id="cost"')[1].split("</section>")[0]
     assert f"judged 40 networks; {len(rows)} of them are on the front" in " ".join(part.split())
     assert all(row["notation"] in part for row in rows)
-    assert f"chronas train run/front/{len(rows) // 2 + 1:02d}.json DATA" in part
+    assert f"chronas train {run}/front/{len(rows) // 2 + 1:02d}.json " in part
     assert 'href="#cost"' in html
 
 

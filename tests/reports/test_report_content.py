@@ -84,19 +84,19 @@ def test_all_sections_stand_in_order(small: Path) -> None:
 def test_headline_names_result_budget_and_baselines(small: Path) -> None:
     assert collect(small).headline == (
         "Found a network with 98.1 % test accuracy in 1m 54s of the 2m 00s given; a random network "
-        "of the same space, trained alike, has 97.2 %, a plain 3×3 one 97.8 %."
+        "of the same space, trained alike, has 97.2 %, the plain one (3×3 in every layer) 97.8 %."
     )
 
 
 def test_a_lost_comparison_is_said(tmp_path: Path) -> None:
     view = collect(make_run(tmp_path / "big", BIG))
-    assert view.headline.endswith("It is not better than the plain 3×3 one or the hand-made ResNet.")
-    assert "The difference from the plain 3×3 one is smaller than that." in view.remarks[0]
+    assert view.headline.endswith("It is not better than the plain network or the hand-made ResNet.")
+    assert "The difference from the plain network is smaller than that." in view.remarks[0]
 
 
 def test_a_tie_is_not_a_win(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", Sample(accuracies={"found": 97.81, "plain": 97.79}))
-    assert "It is not better than the plain 3×3 one." in collect(run).headline
+    assert "It is not better than the plain network." in collect(run).headline
 
 
 def test_result_table_marks_the_best_and_names_units(small: Path) -> None:
@@ -270,7 +270,7 @@ def test_settings_versions_notes_and_commands(small: Path) -> None:
     for word in ("space.layers", "method.k", "version of torch", "2.13.0", "cpu", "recipe of found"):
         assert word in found.sections["settings"]
     assert "The validation split has 288 images" in found.sections["notes"]
-    assert "chronas predict small" in found.sections["use"]
+    assert f"chronas predict {small}" in found.sections["use"]
     assert "chronas resume" not in found.sections["use"]
 
 

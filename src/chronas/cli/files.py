@@ -1,13 +1,12 @@
-"""Architecture files and run folders that a verb is given."""
+"""Architecture files that a verb is given."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from chronas.architecture import Architecture
-from chronas.errors import ArchitectureError, RunError
+from chronas.errors import ArchitectureError
 from chronas.runs.files import read_json
-from chronas.runs.folder import RunFolder
 
 
 def architecture_file(path: Path) -> Architecture:
@@ -23,14 +22,3 @@ def architecture_file(path: Path) -> Architecture:
         return Architecture.from_json(inner)
     except ArchitectureError as error:
         raise ArchitectureError(f"{path}: {error}") from error
-
-
-def best_architecture(folder: RunFolder) -> Architecture:
-    """The best architecture of a run; raises RunError where there is none yet."""
-    best = folder.read_best()
-    if best is not None:
-        return Architecture.from_json(best["architecture"])
-    given = folder.spec.get("architecture")
-    if given is None:
-        raise RunError(f"{folder.path} has no architecture yet. Go on with: chronas resume {folder.path}")
-    return Architecture.from_json(given)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chronas.cli.files import architecture_file, best_architecture
+from chronas.cli.files import architecture_file
 from chronas.cli.words import Namespace, Parser, whole
 from chronas.errors import UsageError
 from chronas.reports.summary import summary_lines
+from chronas.runs.best import best_architecture
 from chronas.runs.folder import RunFolder
 from chronas.task import Task
 

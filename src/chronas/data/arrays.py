@@ -125,7 +125,8 @@ def fit_pixels(pixels: Pixels, size: int | None, where: str) -> Pixels:
     out = np.empty((len(pixels), size, size, pixels.shape[3]), dtype=np.uint8)
     for start in range(0, len(pixels), CHUNK):
         chunk = torch.from_numpy(pixels[start : start + CHUNK].copy()).permute(0, 3, 1, 2)
-        done = torch.nn.functional.interpolate(chunk, new, mode="bilinear", antialias=True)
+        # As images in files are fitted, and as `predict` does it.
+        done = torch.nn.functional.interpolate(chunk, new, mode="bicubic", antialias=True)
         cut = done[:, :, top : top + size, left : left + size]
         out[start : start + CHUNK] = cut.permute(0, 2, 3, 1).numpy()
     return out

@@ -137,6 +137,8 @@ def reason(error: Exception) -> str:
     """Why an image cannot be read, in few words."""
     if isinstance(error, UnidentifiedImageError):
         return "no known image format"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return str(error) or type(error).__name__
 
 
@@ -193,7 +195,7 @@ def image_pixels(image: Image.Image, size: int | None) -> tuple[Pixels, bool]:
     if image.mode != "RGB":
         image = _plain(image)
     if size is not None:
-        image = fit_square(image, size)
+        image = fit_centre(image, size, size)
     pixels = np.asarray(image)
     return (pixels if pixels.ndim == 3 else pixels[..., None]), grey
 
@@ -227,12 +229,11 @@ def _plain(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def fit_square(image: Image.Image, size: int) -> Image.Image:
-    """Shorter side resized to `size` (antialiased), then the centre square."""
-    width, height = image.size
-    scale = size / min(width, height)
-    new = (max(size, round(width * scale)), max(size, round(height * scale)))
+def fit_centre(image: Image.Image, width: int, height: int) -> Image.Image:
+    """Scaled (antialiased) until both sides just suffice, then the centre of width x height."""
+    scale = max(width / image.width, height / image.height)
+    new = (max(width, round(image.width * scale)), max(height, round(image.height * scale)))
     if new != image.size:
         image = image.resize(new, Image.Resampling.BICUBIC, reducing_gap=3.0)
-    left, top = (new[0] - size) // 2, (new[1] - size) // 2
-    return image.crop((left, top, left + size, top + size)) if new != (size, size) else image
+    left, top = (new[0] - width) // 2, (new[1] - height) // 2
+    return image.crop((left, top, left + width, top + height)) if new != (width, height) else image

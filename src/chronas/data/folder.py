@@ -44,7 +44,7 @@ def read(path: Path) -> Raw:
 
 
 def _classes(folder: Path) -> dict[str, list[Path]]:
-    found = {child.name: _images(child) for child in _folders(folder)}
+    found = {child.name: image_files(child) for child in _folders(folder)}
     if not found:
         raise DataError(f"{folder} has no class folders; put the images of each class into a folder of its name.")
     if not any(found.values()):
@@ -55,7 +55,7 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _images(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
     """The image files below `folder`, in an order that does not depend on the file system."""
     found = []
     for root, folders, files in os.walk(folder):

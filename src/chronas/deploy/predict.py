@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from chronas.data.batches import Normalise
-from chronas.data.decode import DAMAGED, LISTED, open_pixels
-from chronas.data.folder import SUFFIXES
+from chronas.data.decode import DAMAGED, LISTED, fit_centre, fit_channels, open_pixels, reason
+from chronas.data.folder import SUFFIXES, image_files
 from chronas.data.raw import Encoded, Pixels
 from chronas.deploy.bundle import Bundle
 from chronas.errors import DataError
@@ -54,7 +53,7 @@ def predict(bundle: Bundle, images: Sequence[Path]) -> list[Prediction]:
             try:
                 pixels.append(image_tensor(path, bundle.task, bundle.resize))
             except DAMAGED as error:
-                problems.append(f"{path}: {_reason(error)}")
+                problems.append(f"{path}: {reason(error)}")
         if not problems:  # after the first fault only the other faults are of interest
             logits = _logits(bundle, normalise(torch.stack(pixels)))
             predictions += _predictions(bundle, paths[start : start + BATCH], logits)
@@ -88,7 +87,7 @@ def _expand(images: Sequence[Path]) -> tuple[list[Path], list[str]]:
     problems = []
     for path in map(Path, images):
         if path.is_dir():
-            inside = sorted(_images(path))
+            inside = image_files(path)
             paths += inside
             if not inside:
                 problems.append(f"{path}: a folder without images ({', '.join(sorted(SUFFIXES))})")
@@ -97,30 +96,10 @@ def _expand(images: Sequence[Path]) -> tuple[list[Path], list[str]]:
     return paths, problems
 
 
-def _images(folder: Path) -> Iterator[Path]:
-    for root, folders, files in os.walk(folder):
-        folders.sort()
-        for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES:
-                yield Path(root, name)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "no known image format"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
-
-
 def _channels(pixels: Pixels, channels: int) -> Pixels:
     """(h, w, 1 or 3) as (h, w, channels)."""
-    if pixels.shape[2] == channels:
-        return pixels
-    if channels == 1:
-        return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
-    if channels == 3:
-        return np.repeat(pixels, 3, axis=2)
+    if channels in (1, 3):
+        return fit_channels(pixels, channels)
     raise DataError(
         f"This network takes images of {channels} channels; image files can be read for 1 (grey) or 3 (RGB)."
         " Use the network in Python: chronas export --format python."
@@ -128,14 +107,9 @@ def _channels(pixels: Pixels, channels: int) -> Pixels:
 
 
 def _fit(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Scale until both sides are large enough, then cut out the centre of `height` x `width`."""
+    """The centre of `height` x `width`, after scaling until both sides suffice."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    scale = max(height / image.height, width / image.width)
-    new = (max(width, round(image.width * scale)), max(height, round(image.height * scale)))
-    if new != image.size:
-        image = image.resize(new, Image.Resampling.BICUBIC, reducing_gap=3.0)
-    left, top = (new[0] - width) // 2, (new[1] - height) // 2
-    cut = np.asarray(image.crop((left, top, left + width, top + height)))
+    cut = np.asarray(fit_centre(image, width, height))
     return cut if cut.ndim == 3 else cut[..., None]
 
 

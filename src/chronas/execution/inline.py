@@ -114,8 +114,10 @@ class InlineExecutor:
             evaluator.load(state["evaluators"].get(kind, {}))
         self._before, self._seconds = state["before"], state["seconds"]
 
-    def drop(self) -> None:
-        """Forget a piece of work that was cut off: its outcome is known from elsewhere."""
+    def drop(self) -> float:
+        """Forget a piece of work that was cut off: its outcome is known from elsewhere. Returns its seconds so far."""
+        spent = 0.0 if self._before is None else self._seconds
         self._before = None
         for evaluator in self.evaluators.values():
             evaluator.drop()
+        return spent

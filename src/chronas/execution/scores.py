@@ -2,7 +2,7 @@
 
 A Parquet file has the columns `index` (row of the table), `seed_0`, `seed_1`, ... (one score per initialisation) and
 `seconds` (what one score cost); its name is TABLE_PROXY.parquet. An .npz holds the same arrays. Where a row is
-missing, the scored network with the same canonical form stands in: both compute the same function.
+missing, the representative of the same network stands in (`Space.exact`).
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ def read_scores(path: Path, table: Table) -> dict[str, ProxyScores]:
 
 
 def _filled(values: npt.NDArray[np.float64], table: Table) -> npt.NDArray[np.float64]:
-    """Rows without scores get those of their canonical form."""
+    """Rows without scores get those of the representative of the same network."""
     for row in np.flatnonzero(np.isnan(values).all(axis=1)).tolist():
-        with suppress(TableError):  # a table of a part of its space may not hold the canonical form
-            values[row] = values[table.index(table.space.canonical(table.choices(row)))]
+        with suppress(TableError):  # a table of a part of its space may not hold it
+            values[row] = values[table.index(table.space.exact(table.choices(row)))]
     return values
 
 

@@ -228,8 +228,9 @@ class SimulatedExecutor:
     def notes(self) -> list[str]:
         return []
 
-    def drop(self) -> None:
+    def drop(self) -> float:
         """Nothing is ever half done here."""
+        return 0.0
 
     def state(self) -> dict[str, Any]:
         return {"now": self.clock.carried}

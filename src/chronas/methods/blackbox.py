@@ -90,27 +90,30 @@ class BlackBox(Method):
 
 
 class Known:
-    """Which networks were asked for, equal ones counted once."""
+    """Which networks were asked for, equal ones counted once.
 
-    def __init__(self, space: Space) -> None:
-        self._space = space
+    exact  only networks that are one weight by weight are equal; else architectures that count as one
+    """
+
+    def __init__(self, space: Space, *, exact: bool = False) -> None:
+        self._form = space.exact if exact else space.canonical
         self._seen: set[Choices] = set()
 
     def new(self, draw: Callable[[], Choices]) -> Choices:
         """The first of `draw()` that is no known network; after TRIES a known one. It is known from here on."""
         choices = draw()
         for _ in range(TRIES):
-            if self._space.canonical(choices) not in self._seen:
+            if self._form(choices) not in self._seen:
                 break
             choices = draw()
-        self._seen.add(self._space.canonical(choices))
+        self._seen.add(self._form(choices))
         return choices
 
     def add(self, choices: Choices) -> bool:
         """Whether `choices` was new."""
-        canonical = self._space.canonical(choices)
-        new = canonical not in self._seen
-        self._seen.add(canonical)
+        form = self._form(choices)
+        new = form not in self._seen
+        self._seen.add(form)
         return new
 
     def state(self) -> list[list[int]]:

@@ -65,7 +65,8 @@ class SuccessiveHalving(Method):
         if self._asked == len(self._pool) == self._told:
             self._next_rung()
         share = 1 / (self._rungs * max(1, len(self._pool)))
-        work = [Evaluate(c, Fidelity("train", share)) for c in self._pool[self._asked : self._asked + count]]
+        level = float(self.settings.eta) ** (self._rung + 1 - self._rungs)
+        work = [Evaluate(c, Fidelity("train", share, level)) for c in self._pool[self._asked : self._asked + count]]
         self._asked += len(work)
         return work
 

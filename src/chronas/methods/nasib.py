@@ -56,7 +56,7 @@ class NasibSettings:
     paths            fair: options per layer in a weight step, 1 or 2 (a plain sum)
     visits           fair: weight steps that every option in play should have had when narrowing begins; decides
                      how many options a short budget brings into play
-    warm             fair: part of the supernet's training before alphas move
+    warm             fair: part of the supernet's training before alphas move; credit is collected from its half on
     memory           fair: credits that an alpha remembers, as a running mean
     lam              paper: temperature of P2 ("very low", no number given)
     frequency_scale  paper: divides the counts in P1; 1 is eq. 3
@@ -90,7 +90,10 @@ class NasibSettings:
             raise UsageError(f"method.k must lie in (0, 1], but got {self.k}.")
         if not 0 < self.train_share <= 1 or not 0 <= self.warm < 1:
             raise UsageError(f"method.train_share and method.warm are shares, but got {self.train_share}, {self.warm}.")
-        for name in ("lam", "frequency_scale", "alpha_lr", "visits", "memory"):
+        if self.architecture_steps < 0 or self.memory < 1:
+            raise UsageError("method.architecture_steps must be at least 0 and method.memory at least 1, but got "
+                             f"{self.architecture_steps} and {self.memory}.")  # fmt: skip
+        for name in ("lam", "frequency_scale", "alpha_lr", "visits"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"method.{name} must be positive, but got {getattr(self, name)}.")
         if self.paths not in (1, 2):

@@ -1,9 +1,9 @@
 """NASWOT: search without training. Draw, score the untrained network, take the best score.
 
 Mellor et al., "Neural architecture search without training", 2021, algorithm 1. Any registered proxy can give the
-score. Architectures are drawn with replacement, as in the released code; equal networks are scored once, which changes
-no result but that of chance between two initialisations. A network without a score is left out (the released code
-gives it 0). Ends by itself.
+score. Architectures are drawn with replacement, as in the released code; equal networks are scored once, which
+changes no result but that of chance between two initialisations. A network without a score is left out (the
+released code gives it 0). Ends by itself.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Naswot(BlackBox):
         super().__init__(space, settings, seed)
         self._book = ScoreBook("score")
         self._drawn = 0
-        self._known = Known(space)
+        self._known = Known(space, exact=True)
 
     def _next(self) -> Evaluate | None:
         while self._drawn < self.settings.samples:

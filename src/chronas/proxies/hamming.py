@@ -70,7 +70,9 @@ def _both_active(rows: Tensor) -> Tensor:
         small = codes.to(torch.int8)
         return torch._int_mm(small, small.t())
     wide = codes.float()
-    return wide @ wide.t()
+    # The network may run in bfloat16 around this: its products count exactly up to 256 only.
+    with torch.autocast(rows.device.type, enabled=False):
+        return wide @ wide.t()
 
 
 @functools.cache

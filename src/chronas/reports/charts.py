@@ -12,7 +12,7 @@ from chronas.reports.units import short
 from chronas.reports.view import Curve, ReportView
 
 KNOWN = ("search", "found", "random", "plain", "rival")
-WORDS = {name: name for name in KNOWN} | {"search": "search (shared weights)", "plain": "plain 3×3"}
+WORDS = {name: name for name in KNOWN} | {"search": "search (shared weights)"}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from chronas.reports.curves import accuracy_curves, evaluated, explore, loss_curves, spans
@@ -36,6 +37,7 @@ def collect(run: Path) -> ReportView:
     found = next((n for n in networks if n.name == "found"), None)
     return ReportView(
         run=run.resolve().name,
+        at=shlex.quote(str(run)),
         status=status,
         message=message,
         headline=headline(status, search, networks, budget, progress),

@@ -16,6 +16,7 @@ from chronas.reports.collect import collect
 from chronas.reports.drawing import SEARCHED, tile
 from chronas.reports.heat import Shades, cell_size, confusion, grids, legend, shades
 from chronas.reports.scatter import NAMES, scatter
+from chronas.reports.summary import data_word
 from chronas.reports.svg import both
 from chronas.reports.tables import OptionBar, confused_pairs, key_figures, option_bars, per_class
 from chronas.reports.view import ReportView
@@ -90,6 +91,7 @@ def _figures(view: ReportView) -> dict[str, object]:
         "charts": charts(view),
         "scatter": both(lambda w: scatter(cost, w), 538, 330) if cost else None,
         "cost_words": NAMES,
+        "data_word": data_word({"source": view.data.source} if view.data else {}),
         "cards": _cards(view),
         "scales": [(CAPTIONS[name], scale, legend(scale)) for name, _, scale in scales],
         "card": 2 * (side * cell_size(side) + 14) + 18 + 33 if side else 300,

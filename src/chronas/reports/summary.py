@@ -12,7 +12,7 @@ from chronas.reports.units import amount, decimal, percent, seconds, short
 
 HEAD = ("network", "test acc.", "val. acc.", "parameters", "multiply-adds", "epochs", "seconds")
 COSTS = {"madds": "multiply-adds", "params": "parameters"}
-WORDS = {"found": "found", "random": "random", "plain": "plain 3x3", "rival": "rival"}
+WORDS = {"found": "found", "random": "random", "plain": "plain", "rival": "rival"}
 
 
 def summary_lines(result: Mapping[str, Any], run: Path | None = None) -> list[str]:

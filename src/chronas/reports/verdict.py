@@ -9,10 +9,9 @@ from chronas.reports.view import BudgetView, DataView, NetworkView, SearchView
 
 WORDS = {
     "random": "a random network of the same space, trained alike,",
-    "plain": "a plain 3×3 one",
     "rival": "a hand-made ResNet given the same time again",
 }
-SHORT = {"random": "the random network", "plain": "the plain 3×3 one", "rival": "the hand-made ResNet"}
+SHORT = {"random": "the random network", "plain": "the plain network", "rival": "the hand-made ResNet"}
 
 
 def headline(
@@ -61,15 +60,18 @@ def _found(found: NetworkView, networks: tuple[NetworkView, ...], budget: Budget
         sentence += f" in {amount(budget.spent, budget.unit)} of the {given} given"
     others = rivals(found, networks)
     if others:
-        parts = [
-            f"{WORDS.get(n.name, n.title)} {'has ' if not i else ''}{percent(a)}" for i, (n, a) in enumerate(others)
-        ]
+        parts = [f"{_words(n, found)} {'has ' if not i else ''}{percent(a)}" for i, (n, a) in enumerate(others)]
         sentence += "; " + ", ".join(parts)
     sentence += "."
     ahead = [SHORT.get(n.name, n.title) for n, a in others if round(a, 1) >= round(accuracy, 1)]
     if ahead:
         sentence += f" It is not better than {' or '.join(ahead)}."
     return sentence
+
+
+def _words(network: NetworkView, found: NetworkView) -> str:
+    words = f"the plain one ({network.title})" if network.name == "plain" else WORDS.get(network.name, network.title)
+    return f"{words} (recipe {network.recipe})" if network.recipe and network.recipe != found.recipe else words
 
 
 def remarks(networks: tuple[NetworkView, ...], data: DataView | None) -> tuple[str, ...]:

@@ -192,9 +192,10 @@ class Note:
 
 @dataclass(frozen=True)
 class ReportView:
-    """Everything on the page."""
+    """Everything on the page. `run`: the folder's name; `at`: its path as it was given, quoted for a shell."""
 
     run: str
+    at: str
     status: str
     message: str
     headline: str

@@ -32,6 +32,8 @@ class Space(ABC):
     Settings: ClassVar[type[Any]]
     rules: ClassVar[str] = ""
     """What `legal` asks of a combination, in words for people."""
+    plain_title: ClassVar[str] = "the customary network of the space"
+    """What `plain` is, in words for people."""
 
     def __init__(self, settings: Any, decisions: tuple[Decision, ...]) -> None:
         self.settings = settings
@@ -60,8 +62,19 @@ class Space(ABC):
         return True
 
     def canonical(self, choices: Choices) -> Choices:
-        """The representative of all choices that give the same network; idempotent."""
+        """The representative of all choices that count as one architecture; idempotent.
+
+        Those that compute the same function, or what the space's benchmark takes for the same.
+        """
         return choices
+
+    def exact(self, choices: Choices) -> Choices:
+        """The representative of all choices that are one network, weight by weight; idempotent.
+
+        With equal initial weights they have equal outputs and equal scores. It differs from `canonical` only where a
+        benchmark's classes are not these.
+        """
+        return self.canonical(choices)
 
     @abstractmethod
     def notation(self, choices: Choices) -> str:

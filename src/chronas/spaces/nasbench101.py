@@ -49,6 +49,7 @@ class NasBench101Space(Space):
     """
 
     name = "nasbench101"
+    plain_title = "two 3x3 convolutions and a shortcut"
     Settings = NasBench101Settings
     rules = "A cell needs a way from input to output and no more edges than its settings allow."
 

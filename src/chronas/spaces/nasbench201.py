@@ -36,6 +36,7 @@ class NasBench201Space(Space):
     """Six decisions "source>target"; node 3 is the output; a node is the sum of its edges."""
 
     name = "nasbench201"
+    plain_title = "the cell that is a residual block"
     Settings = NasBench201Settings
 
     def __init__(self, settings: NasBench201Settings | None = None) -> None:
@@ -49,8 +50,8 @@ class NasBench201Space(Space):
     def canonical(self, choices: Choices) -> Choices:
         """The first of all cells with the benchmark's isomorphism string: 6,466 classes over all 15,625 cells.
 
-        Members of a class compute the same function where weights allow it. A class is coarser than `exact`: one
-        convolution whose output is used twice and two convolutions of the same input have the same string.
+        Members of a class compute the same function where weights allow it, but need not be one network: a convolution
+        whose output is used twice and two convolutions of the same input have the same string (see `exact`).
         """
         return _representatives()[unique_string(self.operations(choices))]
 

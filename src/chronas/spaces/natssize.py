@@ -32,6 +32,7 @@ class NatsSizeSpace(Space):
     """One width per layer; the first is also that of the stem."""
 
     name = "natssize"
+    plain_title = "widths that double with every reduction"
     Settings = NatsSizeSettings
 
     def __init__(self, settings: NatsSizeSettings | None = None) -> None:

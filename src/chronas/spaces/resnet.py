@@ -61,6 +61,7 @@ class ResNetSpace(Space):
     """
 
     name = "resnet"
+    plain_title = "the layout of the hand-made network"
     Settings = ResNetSettings
 
     def __init__(self, settings: ResNetSettings | None = None) -> None:

@@ -71,6 +71,7 @@ class SuperkernelSpace(Space):
     """`layers` decisions, each among the same operations; every one keeps its own weights in a supernet."""
 
     name = "superkernel"
+    plain_title = "3x3 in every layer"
     Settings = SuperkernelSettings
 
     def __init__(self, settings: SuperkernelSettings | None = None) -> None:

@@ -87,12 +87,10 @@ def _check_legal(space: Space, choices: Choices) -> None:
 
 
 def _check_forms(space: Space, choices: Choices) -> None:
-    once = space.canonical(choices)
-    _check_legal(space, once)
-    require(
-        space.canonical(once) == once,
-        f"The canonical form of {choices} is not canonical: {once}.",
-    )
+    for name, form in (("canonical", space.canonical), ("exact", space.exact)):
+        once = form(choices)
+        _check_legal(space, once)
+        require(form(once) == once, f"The {name} form of {choices} has another {name} form: {once}.")
     text = space.notation(choices)
     back = space.parse(text)
     require(back == choices, f"The notation {text!r} of {choices} reads back as {back}.")

@@ -21,7 +21,7 @@ from chronas.training.supernet import Slice, SupernetTrainer
 from chronas.work import Evaluate
 
 EPOCHS_AN_EVALUATION = 8
-"""A budget in evaluations names no length; each is then worth so many epochs."""
+"""A budget in evaluations names no length; a full one then takes so many epochs, and others their level of them."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,10 @@ class ShortTraining:
         """The training that was cut off, else a new one."""
         if self._cut_off is not None and self._cut_off.work == work:
             return self._cut_off
-        part = ledger.part(work.fidelity.share)
-        if part.budget.unit == "evaluations":
-            part = Ledger(Budget(part.budget.amount * EPOCHS_AN_EVALUATION, "epochs"), clock=ledger.clock)
+        if ledger.budget.unit == "evaluations":
+            part = Ledger(Budget(EPOCHS_AN_EVALUATION * work.fidelity.level, "epochs"), clock=ledger.clock)
+        else:
+            part = ledger.part(work.fidelity.share)
         if part.budget.unit == "seconds":
             part.reserve = min(self._judging, 0.5 * part.budget.amount)
         net = seeded_network(lambda: nets.build(Architecture(self.space, work.choices), self.data.task),

@@ -26,7 +26,7 @@ BATCH = 128
 """Images that every network is judged by (Mellor et al. 2021: 128)."""
 
 
-class ProxyScores:
+class UntrainedScore:
     """Every network gets the same images, without augmentation; equal networks get the same initial weights."""
 
     def __init__(self, space: Space, data: ImageData, hardware: Hardware, seed: int, *, batch: int = BATCH) -> None:
@@ -70,7 +70,7 @@ class ProxyScores:
 
 def untrained(architecture: Architecture, task: Task, hardware: Hardware, seed: int) -> nn.Module:
     """The network on its device as it is before training; equal networks have equal weights, drawn by `seed`."""
-    own = architecture.space.canonical(architecture.choices)
+    own = architecture.space.exact(architecture.choices)
     return hardware.place(seeded_network(lambda: nets.build(architecture, task), seed, "proxy", *own))
 
 
