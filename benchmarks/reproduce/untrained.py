@@ -190,7 +190,7 @@ class Scorer:
 
         limit = None if self.words.small else ENOUGH
         data = load_data(tiny_data(self.record) if self.words.small else self.words.data, limit=limit)
-        return data.to(self.hardware.device) if self.hardware.kind == "cuda" else data
+        return data.to(self.hardware.device)
 
     def batch(self, seed: int, size: int | None = None) -> ProxyBatch:
         """Normalised training images without augmentation, drawn by `seed`."""

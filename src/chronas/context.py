@@ -39,7 +39,7 @@ class Context:
     ) -> Context:  # fmt: skip
         """Make what the spec names and bring the data to the device. Raises UsageError, EnvironmentFault."""
         hardware = Hardware.find(spec.device, spec.precision)  # type: ignore[arg-type]
-        placed = data.to(hardware.device) if hardware.kind == "cuda" else data
+        placed = data.to(hardware.device)
         return cls(folder, spec, placed, clock, stop, listeners, hardware, make_spec_space(spec, data.task),
                    make_recipe(spec))  # fmt: skip
 

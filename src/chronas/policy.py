@@ -95,8 +95,8 @@ def plan_fit(
 
 
 def _counted(method: str, budget: Budget) -> Mapping[str, Any]:
-    """Random search in a budget of evaluations goes on until they are used up."""
-    return {"candidates": 0} if budget.unit == "evaluations" and method == "random" else {}
+    """What a method takes in a budget of evaluations where the user does not say otherwise."""
+    return METHODS.load(method).counted if budget.unit == "evaluations" else {}
 
 
 def _check(space: str, method: str, recipe: str) -> None:

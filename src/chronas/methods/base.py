@@ -36,11 +36,13 @@ class Method(ABC):
 
     Settings  the frozen dataclass of the method's settings.
     presets   named overrides of them; "paper" holds the values of the paper, named in the docstring.
+    counted   overrides in a budget of evaluations, unless a preset or the user says otherwise.
     """
 
     name: ClassVar[str]
     Settings: ClassVar[type[Any]]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    counted: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, space: Space, settings: Any, seed: int) -> None:
         self.space = space

@@ -43,6 +43,7 @@ class RandomSearch(Method):
     name = "random"
     Settings = RandomSettings
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"candidates": 0}}
+    counted: ClassVar[Mapping[str, Any]] = {"candidates": 0}
 
     def __init__(self, space: Space, settings: RandomSettings, seed: int) -> None:
         super().__init__(space, settings, seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from chronas.data.images import ImageData
 from chronas.errors import TrainingError
 from chronas.seeding import derive
 from chronas.spaces import Space
+from chronas.training.at_once import AtOnce
 from chronas.training.hardware import Hardware
 from chronas.training.network import Looks, NetworkTrainer, seeded_network
 from chronas.training.recipes import Recipe
@@ -140,40 +140,18 @@ class ShortTraining:
         self._slowest = Slowest(state.get("slowest", 0.0))
 
 
-class SharedWeights:
-    """Fidelity "shared": all held-out images with the supernet's weights."""
+class SharedWeights(AtOnce):
+    """Fidelity "shared": all held-out images with the supernet's weights, which belong to the trainer."""
 
     def __init__(self, trainer: SupernetTrainer) -> None:
+        super().__init__()
         self.trainer = trainer
-        self._slowest = Slowest()
 
-    @property
-    def least(self) -> float:
-        """Seconds of the slowest look so far (fading)."""
-        return self._slowest.seconds
-
-    def evaluate(
-        self, work: Evaluate, ledger: Ledger, pause: Callable[[], bool] = lambda: False
-    ) -> dict[str, float] | None:
-        """`val_accuracy` and `val_loss`; short enough never to be cut off."""
-        began = time.monotonic()
+    def judge(self, work: Evaluate, ledger: Ledger) -> dict[str, float]:
+        """`val_accuracy` and `val_loss`."""
         found = self.trainer.evaluate(work.choices)
-        self._slowest.took(time.monotonic() - began)
         ledger.charge(epochs=self.trainer.evaluation_epochs)
         return found
-
-    def drop(self) -> None:
-        """Nothing is ever cut off."""
-
-    def notes(self) -> list[str]:
-        """The trainer's are told where it advances."""
-        return []
-
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Nothing to restore: the weights belong to the trainer."""
 
 
 class SupernetSlices:
