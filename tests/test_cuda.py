@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Iterator
@@ -78,10 +79,8 @@ def test_a_search_goes_on_where_it_was_interrupted(images: Path, tmp_path: Path)
                 raise KeyboardInterrupt
 
     words: Any = {"space": "superkernel", "method": "nasib", "settings": {"space": SPACE}}
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         api.search(images, budget="6 epochs", out=tmp_path / "run", options=options(listeners=(Stop(),), **words))
-    except KeyboardInterrupt:
-        pass
     done = api.resume(tmp_path / "run")
     assert done.result["status"] == "finished"
     assert done.architecture is not None

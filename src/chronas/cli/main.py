@@ -19,6 +19,7 @@ from typing import Protocol, cast
 
 import chronas
 from chronas.cli.began import process_began
+from chronas.cli.memory import keep_freed_memory
 from chronas.cli.verbs import VERBS, overview
 from chronas.cli.words import Namespace, Parser
 from chronas.errors import ChronasError, InternalError, UnknownNameError
@@ -45,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from chronas.cli import IMPORTED
 
     started = process_began(IMPORTED) if argv is None else time.monotonic()
+    if argv is None:
+        keep_freed_memory()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal of few letters shows "?" for the others

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from chronas.nets.ops import Cost
+from chronas.nets.pool import AveragePool
 from chronas.spaces.cell_ops import CellOp
 
 
@@ -110,7 +111,7 @@ def build_cell_op(op: CellOp, channels: int, stride: int) -> nn.Module:
     if op.kind == "skip":
         return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels)
     if op.kind == "avg":
-        return nn.AvgPool2d(op.kernel, stride, op.kernel // 2, count_include_pad=False)
+        return AveragePool(op.kernel, stride)
     if op.kind == "max":
         return nn.MaxPool2d(op.kernel, stride, op.kernel // 2)
     if op.kind == "conv":

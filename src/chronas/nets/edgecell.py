@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor, nn
 
 from chronas.nets.ops import Cost
+from chronas.nets.pool import AveragePool
 from chronas.spaces.edgecell import EDGES, PARTS, live_edges
 
 KERNELS = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
@@ -48,7 +49,7 @@ def build_edge(operation: str, channels_in: int, channels_out: int) -> nn.Module
             return nn.Identity()
         conv = nn.Conv2d(channels_in, channels_out, 1, bias=False)
         return nn.Sequential(conv, nn.BatchNorm2d(channels_out))
-    pool = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+    pool = AveragePool(3, 1)
     return pool if same else nn.Sequential(ReLUConvBN(channels_in, channels_out, 1), pool)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import torch
@@ -20,28 +19,42 @@ def untouched(net: nn.Module) -> Iterator[None]:
     has none yet. Afterwards weights, buffers, gradients, modes, hooks and attributes are those from before, also
     after an error; each tensor is still the same object in the same memory.
     """
-    modules = [_Attributes.of(module) for module in net.modules()]
-    tensors = [_Contents.of(tensor) for tensor in _tensors(net)]
+    # Networks have hundreds of modules and tensors: only what differs is set, and copies go back in one call.
+    modules = list(net.modules())
+    attributes = [_Attributes.of(module) for module in modules]
+    tensors = [_Contents.of(tensor, parameter) for tensor, parameter in _tensors(modules)]
+    copies = [kept.place.clone() for kept in tensors]
     try:
-        net.train()
-        for module in net.modules():
+        if not all(module.training for module in modules):
+            net.train()
+        for module in modules:
             if isinstance(module, nn.modules.dropout._DropoutNd):
                 module.training = False
         for kept in tensors:
-            if kept.parameter and kept.tensor.is_floating_point():
-                kept.tensor.requires_grad_(True)
-                kept.tensor.grad = None
+            kept.free()
         yield
     finally:
-        for attributes in modules:
-            attributes.restore()
+        for held in attributes:
+            held.restore()
         with torch.no_grad():
             for kept in tensors:
-                kept.restore()
+                kept.reclaim()
+            if tensors:
+                torch._foreach_copy_([kept.place for kept in tensors], copies)
+        for kept in tensors:
+            if kept.parameter and kept.tensor.grad is not kept.grad:
+                kept.tensor.grad = kept.grad
 
 
-def _tensors(net: nn.Module) -> Iterator[tuple[Tensor, bool]]:
-    return chain(((p, True) for p in net.parameters()), ((b, False) for b in net.buffers()))
+def _tensors(modules: Sequence[nn.Module]) -> Iterator[tuple[Tensor, bool]]:
+    """Each parameter and buffer once, and whether it is a parameter."""
+    found: dict[int, tuple[Tensor, bool]] = {}
+    for module in modules:
+        for parameter, held in ((True, module._parameters), (False, module._buffers)):
+            for tensor in held.values():
+                if tensor is not None:
+                    found.setdefault(id(tensor), (tensor, parameter))
+    return iter(found.values())
 
 
 @dataclass(frozen=True)
@@ -78,28 +91,33 @@ def _same(first: dict[Any, Any], second: dict[Any, Any]) -> bool:
 
 @dataclass(frozen=True)
 class _Contents:
-    """One parameter or buffer: where its numbers lie, and a copy of them."""
+    """One parameter or buffer: where its numbers lie, and what it has to do with gradients."""
 
     tensor: Tensor
     parameter: bool
     place: Tensor
-    copy: Tensor
     wants_grad: bool
     grad: Tensor | None
 
     @classmethod
-    def of(cls, which: tuple[Tensor, bool]) -> _Contents:
-        tensor, parameter = which
+    def of(cls, tensor: Tensor, parameter: bool) -> _Contents:
         # `.data` and not `.detach()`: writing through it must not count as a change for a graph held outside.
-        place = tensor.data
-        return cls(tensor, parameter, place, place.clone(), tensor.requires_grad, tensor.grad if parameter else None)
+        return cls(tensor, parameter, tensor.data, tensor.requires_grad, tensor.grad if parameter else None)
 
-    def restore(self) -> None:
+    def free(self) -> None:
+        """A parameter wants a gradient and has none yet."""
+        if self.parameter and self.tensor.is_floating_point():
+            if not self.wants_grad:
+                self.tensor.requires_grad_(True)
+            if self.grad is not None:
+                self.tensor.grad = None
+
+    def reclaim(self) -> None:
+        """The tensor lies where it lay."""
         if self.parameter:
-            self.tensor.grad = None
-            self.tensor.requires_grad_(self.wants_grad)
+            if self.tensor.grad is not None:
+                self.tensor.grad = None
+            if self.tensor.requires_grad != self.wants_grad:
+                self.tensor.requires_grad_(self.wants_grad)
         if self.tensor.data_ptr() != self.place.data_ptr() or self.tensor.dtype != self.place.dtype:
             self.tensor.data = self.place
-        self.place.copy_(self.copy)
-        if self.parameter:
-            self.tensor.grad = self.grad

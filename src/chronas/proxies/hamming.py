@@ -64,12 +64,12 @@ def _rows(x: Tensor) -> Tensor:
 
 
 def _both_active(rows: Tensor) -> Tensor:
-    # A comparison into the input's own type is vectorised, one into bool is several times slower.
-    codes = torch.gt(rows, 0, out=torch.empty_like(rows))
     if rows.device.type == "cpu" and rows.shape[1] >= FEW_UNITS and fast_int8():
-        small = codes.to(torch.int8)
+        # Written into int8 and not into bool, a comparison is vectorised; finite numbers compare as their bits do.
+        bits = rows.view(torch.int16) if rows.dtype == torch.bfloat16 else rows
+        small = torch.gt(bits, 0, out=torch.empty(rows.shape, dtype=torch.int8))
         return torch._int_mm(small, small.t())
-    wide = codes.float()
+    wide = torch.gt(rows, 0, out=torch.empty_like(rows)).float()
     # The network may run in bfloat16 around this: its products count exactly up to 256 only.
     with torch.autocast(rows.device.type, enabled=False):
         return wide @ wide.t()

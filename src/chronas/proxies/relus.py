@@ -62,7 +62,8 @@ class _Watch(TorchFunctionMode, Generic[T]):
         self.seen.append(Seen(self._inside.pop(), output.grad_fn))
 
     def _looked(self, pre_activation: Tensor) -> T:
-        with torch.no_grad():
+        # What `look` calls is none of the network's business, and each call would come by __torch_function__.
+        with torch.no_grad(), torch._C.DisableTorchFunction():
             return self.look(pre_activation)
 
     def __torch_function__(
