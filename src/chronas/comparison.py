@@ -117,6 +117,10 @@ class Comparison:
         error = math.hypot(line.error(self.main), self.baseline.error(self.main))
         return gap / error if error > 0 else (0.0 if gap == 0 else math.copysign(math.inf, gap))
 
+    def ended_early(self, line: Line) -> bool:
+        """Whether a method left more than a tenth of the budget: nothing was left to do in its plan."""
+        return line.spent is not None and float(line.spent.mean()) < 0.9 * self.budget.amount
+
     def words(self, split: Split) -> str:
         """A heading for people: "cifar100 val (12 epochs)"."""
         dataset, which = split

@@ -189,6 +189,15 @@ def test_the_files(result: Comparison, tmp_path: Path) -> None:
     assert "optimum of the table" in text
 
 
+def test_who_ended_early_is_named(made: Table, tmp_path: Path) -> None:
+    short = compare(made, ["halving", "rea"], "one", "10000s", 3)
+    assert short.ended_early(short.line("halving"))
+    note = next(line for line in plain_table(short).splitlines() if "ended by themselves" in line)
+    assert "halving (after " in note
+    assert note in write_comparison(short, tmp_path)[0].read_text(encoding="utf-8")
+    assert "ended by themselves" not in plain_table(compare(made, ["rea"], "one", "400s", 3))
+
+
 def test_scores_in_files(made: Table, tmp_path: Path) -> None:
     values = np.stack([np.arange(64.0), np.arange(64.0) + 100], axis=1)
     values[3] = np.nan

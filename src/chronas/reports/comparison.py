@@ -25,7 +25,7 @@ def write_comparison(result: Comparison, folder: str | Path) -> list[Path]:
     Raises EnvironmentFault where the disk refuses.
     """
     texts = (
-        comparison_page(result, *table(result, _paged(result))),
+        comparison_page(result, *table(result, _paged(result)), particular_notes(result)),
         metrics_csv(result),
         curves_csv(result),
         plain_table(result),
@@ -154,9 +154,20 @@ def notes(result: Comparison) -> list[str]:
         f"Ranks and the difference to random search at equal price are of {dataset} {split}.",
         "optimal of N: the best of N random architectures, for each column by itself; no search can know it.",
     ]
+    return lines + particular_notes(result)
+
+
+def particular_notes(result: Comparison) -> list[str]:
+    """What is true of some methods of this comparison alone: failed evaluations, searches that ended by themselves."""
+    lines = []
     failed = [line.label for line in result.lines if line.failures is not None and line.failures.any()]
     if failed:
         lines.append(f"Some evaluations of {', '.join(failed)} failed: the table does not hold what they asked for.")
+    early = [line for line in result.lines if line.kind == "method" and result.ended_early(line)]
+    if early:
+        shares = [100 * (_mean(line.spent) or 0.0) / result.budget.amount for line in early]
+        names = ", ".join(f"{line.label} (after {share:.0f} %)" for line, share in zip(early, shares, strict=True))
+        lines.append(f"Some ended by themselves before the budget was spent: {names}.")
     return lines
 
 

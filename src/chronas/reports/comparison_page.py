@@ -30,8 +30,10 @@ class _Curve:
     below: Points
 
 
-def comparison_page(result: Comparison, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The page as text; `head` and `rows` are the table's cells."""
+def comparison_page(
+    result: Comparison, head: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
+) -> str:
+    """The page as text; `head` and `rows` are the table's cells, `notes` stand below it."""
     environment = Environment(
         loader=PackageLoader("chronas.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -40,7 +42,7 @@ def comparison_page(result: Comparison, head: Sequence[str], rows: Sequence[Sequ
     pictures = [(result.words(split), both(lambda w, s=split: curve_chart(result, s, w), 1040, 340))  # type: ignore[misc]
                 for split in _drawn(result)]  # fmt: skip
     page: str = environment.get_template("comparison.html.j2").render(
-        result=result, head=head, rows=rows, pictures=pictures, card=300,
+        result=result, head=head, rows=rows, notes=notes, pictures=pictures, card=300,
         legend=[(colour(names, name), name) for name in names],
         kinds=[one.kind for one in result.lines], budget=str(result.budget),
     )  # fmt: skip
