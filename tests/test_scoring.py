@@ -7,11 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from chronas.architecture import make_space
-from chronas.errors import EnvironmentFault, ProxyError, UnknownNameError, UsageError
+from chronas.architecture import Architecture, make_space
+from chronas.data.images import ImageData
+from chronas.data.load import load
+from chronas.errors import DataError, EnvironmentFault, ProxyError, UnknownNameError, UsageError
+from chronas.proxies.base import ProxyBatch
+from chronas.proxies.base import score as score_one
 from chronas.reports.scored import agreement
-from chronas.scoring import Scores, draw, score
+from chronas.scoring import Scores, check_target, draw, score
+from chronas.seeding import stream, torch_stream
+from chronas.task import Task
+from chronas.training.hardware import Hardware
+from chronas.training.scores import proxy_batch, untrained
 
 CELL = {"cells": 1, "channels": 4}
 
@@ -45,6 +54,47 @@ def test_a_network_without_a_score_is_named_and_never_the_best(scores: Scores) -
     )
     with pytest.raises(ProxyError, match="none of 12 networks: x"):
         none.best("naswot")
+
+
+def test_copies_of_an_image_are_left_out(tmp_path: Path) -> None:
+    draw_pixels = stream(0, "tests", "copies")
+    pixels = draw_pixels.integers(256, size=(60, 8, 8, 1), dtype=np.uint8)
+    pixels[30:] = pixels[:30]
+    data = load_arrays(pixels, tmp_path)
+    batch = proxy_batch(data, Hardware("cpu", bfloat16=False), 0, 40)
+    assert 25 <= len(batch.images) <= 30
+    assert len({image.numpy().tobytes() for image in batch.images}) == len(batch.images)
+    assert len(batch.labels) == len(batch.images)
+    scored = score(data, space="nasbench201", samples=4, settings=CELL)
+    assert any(value is not None for value in scored.columns["naswot"])
+    with pytest.raises(DataError, match="one and the same"):
+        proxy_batch(load_arrays(np.zeros_like(pixels), tmp_path), Hardware("cpu", bfloat16=False), 0, 40)
+
+
+def load_arrays(pixels: np.ndarray, folder: Path) -> ImageData:  # type: ignore[type-arg]
+    np.savez(folder / "images.npz", x_train=pixels, y_train=np.arange(len(pixels)) % 2)
+    return load(folder / "images.npz")
+
+
+def test_equal_networks_have_equal_scores_however_they_are_written() -> None:
+    """An edge that leads nowhere draws no weights before those that count."""
+    space = make_space("nasbench201", CELL)
+    task, hardware = Task(1, 8, 8, 10), Hardware("cpu", bfloat16=False)
+    dead = space.parse("|nor_conv_3x3~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|")
+    live = space.parse("|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|")
+    assert space.exact(dead) == space.exact(live)
+    batch = ProxyBatch(torch.randn(8, 1, 8, 8, generator=torch_stream(0, "tests")), torch.arange(8), 10)
+    nets = [untrained(Architecture(space, choices), task, hardware, 0) for choices in (dead, live)]
+    assert score_one("naswot", nets[0], batch) == score_one("naswot", nets[1], batch)
+    sizes = [untrained(Architecture(space, choices), task, hardware, 0, "params") for choices in (dead, live)]
+    assert score_one("params", sizes[0], batch) > score_one("params", sizes[1], batch)
+
+
+def test_where_scores_cannot_be_written_is_told_before_scoring(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for target in (tmp_path / "file" / "scores.csv", tmp_path):
+        with pytest.raises((EnvironmentFault, UsageError)):
+            check_target(target)
 
 
 def test_a_small_space_gives_all_it_has() -> None:

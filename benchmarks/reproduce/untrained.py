@@ -201,12 +201,12 @@ class Scorer:
     def space(self, table: Table) -> Space:
         return scored_space(table, self.words.small)
 
-    def net(self, space: Space, choices: Choices, seed: int) -> nn.Module:
-        """A network with initial weights by `seed`; equal networks have equal weights."""
+    def net(self, space: Space, choices: Choices, seed: int, proxy: str = "naswot") -> nn.Module:
+        """A network for `proxy` with initial weights by `seed`; equal networks have equal weights."""
         from chronas.architecture import Architecture
         from chronas.training.scores import untrained
 
-        return untrained(Architecture(space, choices), self.data.task, self.hardware, seed)
+        return untrained(Architecture(space, choices), self.data.task, self.hardware, seed, proxy)
 
     def score(self, proxy: str, net: nn.Module, batch: ProxyBatch) -> float:
         """The score, NaN where there is none."""
@@ -246,7 +246,7 @@ class Scorer:
         space, batch = self.space(table), self.batch(seed)
 
         def build(row: int) -> Callable[[], nn.Module]:
-            return lambda: self.net(space, table.choices(row), seed)
+            return lambda: self.net(space, table.choices(row), seed, proxy)
 
         candidates = [Candidate(row, build(row)) for row in rows.tolist()]
         began = time.perf_counter()

@@ -179,6 +179,9 @@ def _check(entered: Sequence[Contender], plan: _Plan, runs: int, processes: int)
             raise UsageError(f"The comparison names {name!r} twice.")
     for one in entered:
         one.check(plan.table.name)
+        asked = getattr(one.resolved(plan.table.name)[1], "proxy", None)
+        if "proxy" in METHODS.entry(one.method).needs and asked is not None:
+            plan.lookup.require_scores(asked)
     check_budget(plan.lookup, plan.budget, plan.workers)
 
 

@@ -109,11 +109,13 @@ class Comparison:
     def difference(self, line: Line) -> float | None:
         """Mean of the main metric less that of random search, in standard errors of that difference.
 
-        None for the baseline itself and for chance.
+        None for the baseline itself, for chance, and where the table does not know the metric.
         """
         if line.kind != "method":
             return None
         gap = line.mean(self.main) - self.baseline.mean(self.main)
+        if math.isnan(gap):
+            return None
         error = math.hypot(line.error(self.main), self.baseline.error(self.main))
         return gap / error if error > 0 else (0.0 if gap == 0 else math.copysign(math.inf, gap))
 

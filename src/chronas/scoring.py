@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import time
+import importlib.util
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chronas.architecture import Architecture, make_space
 from chronas.errors import EnvironmentFault, ProxyError, UsageError, missing_extra
@@ -17,10 +18,6 @@ from chronas.seeding import derive, stream
 from chronas.spaces import Space
 from chronas.spaces.moves import sample
 from chronas.work import Choices
-
-if TYPE_CHECKING:
-    from chronas.proxies.base import ProxyBatch
-    from chronas.proxies.many import Candidate
 
 SUFFIXES = (".parquet", ".csv")
 DRAWS_EACH = 50
@@ -36,7 +33,7 @@ class Scores:
 
     columns  proxy name to one score per network, higher is better; None where the proxy has no score
     reasons  proxy name to the messages of the networks without a score
-    seconds  proxy name to seconds per network, building included
+    seconds  proxy name to seconds per network, building it left out
     """
 
     space: Space
@@ -64,9 +61,8 @@ class Scores:
     def write(self, path: str | Path) -> None:
         """Write .parquet (needs pyarrow) or .csv. Raises UsageError, EnvironmentFault."""
         path = Path(path)
-        check_suffix(path)
+        check_target(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             _write_csv(path, list(self.records())) if path.suffix == ".csv" else _write_parquet(path, self)
         except OSError as error:
             raise EnvironmentFault(f"{path} cannot be written: {error.strerror or error}.") from error
@@ -97,7 +93,7 @@ def score(
     from chronas import nets
     from chronas.data.images import ImageData
     from chronas.data.load import load
-    from chronas.proxies.many import Candidate
+    from chronas.proxies.many import Candidate, Timed, score_all
     from chronas.training.hardware import Hardware
     from chronas.training.scores import proxy_batch, untrained
 
@@ -108,15 +104,35 @@ def score(
     given = proxy_batch(images, hardware, seed, batch)
     architectures = [Architecture(made, choices) for choices in networks]
     costs = [nets.cost(architecture, images.task) for architecture in architectures]
-    candidates = [Candidate(place, partial(untrained, architecture, images.task, hardware, seed))
-                  for place, architecture in enumerate(architectures)]  # fmt: skip
-    columns, reasons, seconds = {}, {}, {}
-    for name in dict.fromkeys(proxies):
-        began = time.monotonic()
-        columns[name], reasons[name] = _column(name, candidates, given, in_flight, progress)
-        seconds[name] = (time.monotonic() - began) / len(networks)
+    columns: dict[str, tuple[float | None, ...]] = {}
+    reasons: dict[str, tuple[str, ...]] = {}
+    seconds: dict[str, float] = {}
+    for names in _built_alike(proxies):
+        build = [partial(untrained, one, images.task, hardware, seed, names[0]) for one in architectures]
+        candidates = [Candidate(place, one) for place, one in enumerate(build)]
+        found: dict[str, list[Timed]] = {name: [] for name in names}
+        for _, timed in score_all(names, candidates, given, in_flight=in_flight):
+            for name in names:
+                found[name].append(timed[name])
+                if progress:
+                    progress(name, len(found[name]), len(candidates))
+        for name, column in found.items():
+            columns[name] = tuple(None if isinstance(one.score, ProxyError) else one.score for one in column)
+            reasons[name] = tuple(str(one.score) for one in column if isinstance(one.score, ProxyError))
+            seconds[name] = sum(one.seconds for one in column) / len(column)
+    columns = {name: columns[name] for name in dict.fromkeys(proxies)}
     params, madds = tuple(cost.params for cost in costs), tuple(cost.madds for cost in costs)
     return Scores(made, networks, params, madds, columns, reasons, seconds)
+
+
+def _built_alike(proxies: Sequence[str]) -> list[list[str]]:
+    """The proxies in groups that can look at one built network."""
+    from chronas.training.scores import looks_at_weights
+
+    groups: dict[bool, list[str]] = {}
+    for name in dict.fromkeys(proxies):
+        groups.setdefault(looks_at_weights(name), []).append(name)
+    return list(groups.values())
 
 
 def draw(space: Space, count: int, seed: int) -> tuple[Choices, ...]:
@@ -131,26 +147,18 @@ def draw(space: Space, count: int, seed: int) -> tuple[Choices, ...]:
     return tuple(found.values())
 
 
-def _column(
-    name: str, candidates: Sequence[Candidate], batch: ProxyBatch, in_flight: int, progress: Progress | None
-) -> tuple[tuple[float | None, ...], tuple[str, ...]]:  # fmt: skip
-    from chronas.proxies.many import score_many
-
-    values: list[float | None] = []
-    reasons: list[str] = []
-    for _, found in score_many(name, candidates, batch, in_flight=in_flight):
-        if isinstance(found, ProxyError):
-            reasons.append(str(found))
-        values.append(None if isinstance(found, ProxyError) else found)
-        if progress:
-            progress(name, len(values), len(candidates))
-    return tuple(values), tuple(reasons)
-
-
-def check_suffix(path: Path) -> None:
-    """Raise UsageError unless `path` ends like a format that scores can be written in."""
+def check_target(path: Path) -> None:
+    """Make the folder of `path`; raise UsageError or EnvironmentFault where scores could not be written there."""
     if path.suffix not in SUFFIXES:
         raise UsageError(f"Scores are written as {' or '.join(SUFFIXES)}, but the name is {path.name!r}.")
+    if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise missing_extra("pyarrow", "parquet", f"Writing {path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFault(f"{path} cannot be written: {error.strerror or error}.") from error
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise EnvironmentFault(f"{path} cannot be written: it is a folder, or permission is denied.")
 
 
 def _write_csv(path: Path, records: list[dict[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import math
 import subprocess
 import sys
@@ -196,6 +197,28 @@ def test_who_ended_early_is_named(made: Table, tmp_path: Path) -> None:
     assert "halving (after " in note
     assert note in write_comparison(short, tmp_path)[0].read_text(encoding="utf-8")
     assert "ended by themselves" not in plain_table(compare(made, ["rea"], "one", "400s", 3))
+
+
+def test_missing_scores_are_found_before_anything_runs(made: Table) -> None:
+    def progress(name: str, done: int) -> None:
+        raise AssertionError(f"{name} ran")
+
+    scores = {"naswot": ProxyScores(np.arange(64.0), 0.5)}
+    asked = Contender("area", settings={"proxy": "synflow"})
+    with pytest.raises(UsageError, match=r"scores by 'synflow'.*known: naswot.*--scores"):
+        compare(made, ["rea", asked], "one", "400s", 3, proxy_scores=scores, progress=progress)
+
+
+@pytest.mark.parametrize("name", ["made_up_grad_norm", "my_jacob_cov", "naswot", "made_up_naswot"])
+def test_a_file_of_scores_names_its_proxy(made: Table, tmp_path: Path, name: str) -> None:
+    write_npz(tmp_path / f"{name}.npz", np.arange(64), np.ones((64, 1)), 0.5)
+    [proxy] = read_scores(tmp_path / f"{name}.npz", made)
+    assert proxy == next(p for p in ("grad_norm", "jacob_cov", "naswot") if name.endswith(p))
+
+
+def test_a_difference_to_what_is_unknown_is_none(result: Comparison) -> None:
+    line = dataclasses.replace(result.line("rea"), values={MAIN: np.array([math.nan, 1.0])})
+    assert result.difference(line) is None
 
 
 def test_scores_in_files(made: Table, tmp_path: Path) -> None:

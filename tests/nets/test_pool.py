@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from chronas.nets.pool import AveragePool
+from chronas.nets.pool import AveragePool, _window
 from chronas.seeding import torch_stream
 
 SHAPES = [(3, 1, 8, 8), (3, 1, 5, 7), (3, 2, 8, 8), (3, 2, 7, 5), (5, 1, 6, 6), (3, 1, 1, 3)]
@@ -26,9 +26,14 @@ def test_it_is_the_mean_of_real_pixels(kernel: int, stride: int, height: int, wi
     assert torch.allclose(found.float(), expected, rtol=0.012, atol=0.005)
 
 
-def test_a_constant_map_stays_as_it_is() -> None:
-    x = torch.ones(2, 3, 6, 6, dtype=torch.bfloat16)
-    assert torch.allclose(AveragePool(3, 1)(x).float(), torch.ones(2, 3, 6, 6), rtol=0.004)
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+def test_the_mean_is_not_shifted(kernel: int) -> None:
+    weight, scale = _window(kernel, 1, 2, 16, 16)
+    product = weight[0, 0, 0, 0].double() * scale.double()
+    pixels = F.conv2d(torch.ones(1, 1, 16, 16), torch.ones(1, 1, kernel, kernel), padding=kernel // 2).double()
+    shift = (product * pixels - 1).abs()
+    assert float(shift[:, :, kernel:-kernel, kernel:-kernel].max()) < 3e-5
+    assert float(shift.max()) < 0.004
 
 
 def test_its_gradient_is_that_of_pooling() -> None:

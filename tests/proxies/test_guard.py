@@ -16,7 +16,7 @@ from chronas.errors import ProxyError, UnknownNameError, UsageError
 from chronas.proxies import PROXIES
 from chronas.proxies.base import ProxyBatch, score
 from chronas.proxies.guard import untouched
-from chronas.proxies.many import Candidate, score_many
+from chronas.proxies.many import Candidate, score_all, score_many
 from chronas.proxies.ranks import aggregate, kendall_tau
 from chronas.registry import Registry
 from chronas.testing import proxies as suite
@@ -125,6 +125,46 @@ def test_many(name: str, in_flight: int) -> None:
             assert isinstance(value, ProxyError)
         else:
             assert value == score(name, branches(str(candidate.key)), batch)
+
+
+@pytest.mark.parametrize("in_flight", [1, 2])
+def test_a_network_is_built_once_for_all_proxies(in_flight: int) -> None:
+    batch, built = noise_batch(), []
+
+    def build() -> nn.Module:
+        built.append(1)
+        return branches("both")
+
+    names = ("synflow", "naswot", "grasp", "zen", "params")
+    [(_, found)] = score_all(names, [Candidate("both", build)], batch, in_flight=in_flight)
+    assert len(built) == 1
+    assert list(found) == list(names)
+    for name, timed in found.items():
+        assert timed.score == score(name, branches("both"), batch)
+        assert timed.seconds > 0
+
+
+def test_threads_are_as_before_when_scoring_is_left_early() -> None:
+    def build() -> nn.Module:
+        raise KeyboardInterrupt
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(score_many("params", [Candidate(0, build)], noise_batch(), in_flight=2))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_out_of_memory_is_no_bug() -> None:
+    class Hungry(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(ProxyError, match="naswot needs more memory than there is for 6 images"):
+        score("naswot", Hungry(), noise_batch(6))
 
 
 def test_many_needs_a_number() -> None:

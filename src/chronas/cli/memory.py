@@ -11,20 +11,23 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """glibc's numbers for mallopt."""
 
 LARGE = 128 * 2**20
+MOST_IN_OLD_GLIBC = 32 * 2**20
 KEPT = 8 * LARGE
 
 
 def keep_freed_memory() -> bool:
-    """Let freed blocks below 128 MiB, up to 1 GiB in all, stay with the process for its next tensors.
+    """Let freed blocks below 128 MiB stay with the process for its next tensors, until 1 GiB at the heap's end is free.
 
     By default glibc gives blocks of the size of tensors back at once, and the next step pays for a page fault every
     4 KiB: a residual network trains about a tenth faster on a CPU without that. For a process of our own only, and
     only where the user has not set malloc's variables. Returns whether it was done; elsewhere than on glibc it is not.
+    Old versions of glibc keep blocks below 32 MiB alone.
     """
     chosen = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
     if chosen or platform.libc_ver()[0] != "glibc":
         return False
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
-        return bool(mallopt(MMAP_THRESHOLD, LARGE)) and bool(mallopt(TRIM_THRESHOLD, KEPT))
+        large = mallopt(MMAP_THRESHOLD, LARGE) or mallopt(MMAP_THRESHOLD, MOST_IN_OLD_GLIBC)
+        return bool(mallopt(TRIM_THRESHOLD, KEPT)) and bool(large)
     return False

@@ -47,14 +47,14 @@ def run(words: Namespace, started: float) -> int:
     from chronas.proxies import PROXIES
     from chronas.reports.scored import agreement, best_table, proxy_table
     from chronas.reports.terminal import Terminal
-    from chronas.scoring import check_suffix, score
+    from chronas.scoring import check_target, score
 
     settings = parse_assignments(getattr(words, "set", []))
     if set(settings) - {"space"}:
         raise UsageError(f"chronas score knows settings of the space only, but got {', '.join(sorted(settings))}.")
     out = Path(words.out).expanduser() if hasattr(words, "out") else None
     if out is not None:
-        check_suffix(out)
+        check_target(out)
     asked = getattr(words, "proxy", "naswot")
     names = list(PROXIES.names()) if asked == "all" else [name.strip() for name in asked.split(",") if name.strip()]
     loading = {name: getattr(words, name) for name in ("size", "limit", "skip_bad") if hasattr(words, name)}
@@ -62,12 +62,12 @@ def run(words: Namespace, started: float) -> int:
     with _Progress(hidden=hasattr(words, "quiet") or not sys.stderr.isatty()) as shown:
         scores = score(words.data, space=words.space, proxies=names, settings=settings.get("space"),
                        load_options=loading, progress=shown.advance, **given)  # fmt: skip
-    if out is not None:
-        scores.write(out)
     console = Terminal()
     console.print(best_table(scores))
     console.print()
     console.print(proxy_table(scores, agreement(scores)))
+    if out is not None:
+        scores.write(out)
     print(f"\n{len(scores.networks)} networks of {scores.space.name}" + (f", all scores in {out}" if out else ""))
     return 0
 

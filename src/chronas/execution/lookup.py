@@ -148,13 +148,18 @@ class Lookup:
             found = self._levels[wanted.level] = self._fidelities[nearest]
         return found
 
-    def _score(self, work: Evaluate, draw: int) -> tuple[Outcome, float]:
-        scores = self.proxy_scores.get(work.fidelity.proxy)
-        if scores is None:
+    def require_scores(self, proxy: str) -> ProxyScores:
+        """The scores by `proxy`. Raises UsageError where there are none."""
+        if proxy not in self.proxy_scores:
+            known = ", ".join(self.proxy_scores) or "none"
             raise UsageError(
-                f"The method asks for scores by {work.fidelity.proxy!r}, and there are none for {self.table.name}. "
+                f"A method asks for scores by {proxy!r}, and there are none for {self.table.name} (known: {known}). "
                 "Give them with --scores FILE (in Python: proxy_scores)."
             )
+        return self.proxy_scores[proxy]
+
+    def _score(self, work: Evaluate, draw: int) -> tuple[Outcome, float]:
+        scores = self.require_scores(work.fidelity.proxy)
         try:
             score, seconds = scores.of(self.row(work.choices), draw)
         except TableError as error:

@@ -1,8 +1,8 @@
 """Files with scores of a table's untrained networks, made once and read by simulated runs.
 
 A Parquet file has the columns `index` (row of the table), `seed_0`, `seed_1`, ... (one score per initialisation) and
-`seconds` (what one score cost); its name is TABLE_PROXY.parquet. An .npz holds the same arrays. Where a row is
-missing, the representative of the same network stands in (`Space.exact`).
+`seconds` (what one score cost); its name is TABLE_PROXY.parquet, or ends in _PROXY. An .npz holds the same arrays.
+Where a row is missing, the representative of the same network stands in (`Space.exact`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from chronas.errors import TableError, UsageError, missing_extra
 from chronas.execution.lookup import ProxyScores
+from chronas.proxies import PROXIES
 
 if TYPE_CHECKING:
     from chronas.benchmarks import Table
@@ -31,18 +32,20 @@ def shipped_scores(table: Table) -> dict[str, ProxyScores]:
     folder = resources.files("chronas.benchmarks") / "data"
     found: dict[str, ProxyScores] = {}
     for file in sorted(folder.iterdir(), key=lambda one: one.name):
-        if file.name.startswith(f"{table.name}_") and file.name.endswith(".npz"):
+        if file.name.endswith(".npz") and file.name.removesuffix(".npz").removeprefix(f"{table.name}_") in PROXIES:
             with resources.as_file(file) as path:
                 found |= read_scores(path, table)
     return found
 
 
 def read_scores(path: Path, table: Table) -> dict[str, ProxyScores]:
-    """The scores in a file, as {proxy: scores}; the proxy is the last word of the file's name.
+    """The scores in a file, as {proxy: scores}; the proxy is what stands after TABLE_, else how the file's name ends.
 
     Raises TableError for a file that is no such file.
     """
-    proxy = path.stem.rpartition("_")[2]
+    endings = [name for name in PROXIES.names() if path.stem == name or path.stem.endswith(f"_{name}")]
+    whole = path.stem.removeprefix(f"{table.name}_")
+    proxy = whole if whole in PROXIES else max(endings, key=len, default=path.stem.rpartition("_")[2])
     if path.suffix not in (".parquet", ".npz"):
         raise UsageError(f"Scores are read from .parquet or .npz, but got {path}.")
     try:

@@ -13,6 +13,7 @@ from chronas.errors import ProxyError, UsageError
 from chronas.proxies import PROXIES, Proxy
 from chronas.proxies.guard import untouched
 from chronas.seeding import torch_scope
+from chronas.training.steps import out_of_memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,10 @@ def score_unscoped(name: str, proxy: Proxy, net: nn.Module, batch: ProxyBatch) -
             value = float(proxy(net, own))
         except (ValueError, ArithmeticError) as error:
             raise ProxyError(f"{name} cannot score this network: {error}") from error
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            raise ProxyError(f"{name} needs more memory than there is for {len(batch.images)} images.") from error
     if not math.isfinite(value):
         raise ProxyError(f"{name} gives {value} for this network: its weights or gradients are not finite.")
     return value

@@ -18,7 +18,8 @@ PRODUCTS = frozenset({F.conv1d, F.conv2d, F.conv3d, F.linear})
 def flops(net: nn.Module, batch: ProxyBatch) -> float:
     """Multiply-adds of convolutions and linear layers for one image; what every proxy must beat.
 
-    As in the tables, a multiply-add counts once. An auxiliary head counts where the forward pass runs it.
+    As in the tables, a multiply-add counts once; what the forward pass does not run does not count, such as dead edges
+    of NAS-Bench-201, which its table counts. An auxiliary head counts where the forward pass runs it.
     """
     net.eval()
     with torch.no_grad(), _Counting() as counter:

@@ -1,9 +1,10 @@
-"""Scoring many networks: equal ones once, several in flight."""
+"""Scoring many networks: equal ones once, each built once for all proxies, several in flight."""
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,10 +27,26 @@ class Candidate:
     build: Callable[[], nn.Module]
 
 
+@dataclass(frozen=True)
+class Timed:
+    """A score, or the ProxyError that took its place, and the seconds it took; building the network is not in them."""
+
+    score: Scored
+    seconds: float
+
+
 def score_many(
     name: str, candidates: Iterable[Candidate], batch: ProxyBatch, *, in_flight: int = 1
 ) -> Iterator[tuple[Candidate, Scored]]:
-    """Each candidate with its score, or the ProxyError that took its place, in order.
+    """`score_all` with one proxy: each candidate with its score, or the ProxyError that took its place, in order."""
+    for candidate, found in score_all((name,), candidates, batch, in_flight=in_flight):
+        yield candidate, found[name].score
+
+
+def score_all(
+    names: Sequence[str], candidates: Iterable[Candidate], batch: ProxyBatch, *, in_flight: int = 1
+) -> Iterator[tuple[Candidate, dict[str, Timed]]]:
+    """Each candidate with its scores by the proxies `names`, in order.
 
     A key that was met before is not built again. With `in_flight` n above 1, up to n networks are scored at once,
     each by a thread of its own with one torch thread: small networks leave most of a processor idle otherwise.
@@ -38,12 +55,12 @@ def score_many(
     """
     if in_flight < 1:
         raise UsageError(f"The number of networks in flight must be at least 1, but got {in_flight}.")
-    known: dict[Hashable, Future[Scored]] = {}
-    waiting: deque[tuple[Candidate, Future[Scored]]] = deque()
+    known: dict[Hashable, Future[dict[str, Timed]]] = {}
+    waiting: deque[tuple[Candidate, Future[dict[str, Timed]]]] = deque()
     with _workers(in_flight) as start:
         for candidate in candidates:
             if candidate.key not in known:
-                known[candidate.key] = start(name, candidate.build(), batch)
+                known[candidate.key] = start(names, candidate.build(), batch)
             waiting.append((candidate, known[candidate.key]))
             # One network more than are in work is held, so that no thread waits for the next to be built.
             while sum(not future.done() for _, future in waiting) > in_flight:
@@ -52,12 +69,14 @@ def score_many(
             yield _finished(waiting)
 
 
-def _finished(waiting: deque[tuple[Candidate, Future[Scored]]]) -> tuple[Candidate, Scored]:
+def _finished(
+    waiting: deque[tuple[Candidate, Future[dict[str, Timed]]]],
+) -> tuple[Candidate, dict[str, Timed]]:
     candidate, future = waiting.popleft()
     return candidate, future.result()
 
 
-Start = Callable[[str, nn.Module, ProxyBatch], "Future[Scored]"]
+Start = Callable[[Sequence[str], nn.Module, ProxyBatch], "Future[dict[str, Timed]]"]
 
 
 @contextmanager
@@ -66,23 +85,34 @@ def _workers(count: int) -> Iterator[Start]:
         yield _at_once
         return
     threads = torch.get_num_threads()
-    with ThreadPoolExecutor(count, "score", initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        yield lambda name, net, batch: pool.submit(_in_thread, name, net, batch)
-    # The threads' setting is also the start value of threads to come.
-    torch.set_num_threads(threads)
-
-
-def _at_once(name: str, net: nn.Module, batch: ProxyBatch) -> Future[Scored]:
-    done: Future[Scored] = Future()
     try:
-        done.set_result(score(name, net, batch))
-    except ProxyError as error:
-        done.set_result(error)
+        with ThreadPoolExecutor(count, "score", initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield lambda names, net, batch: pool.submit(_scores, _in_thread, names, net, batch)
+    finally:
+        # The threads' setting is also the start value of threads to come.
+        torch.set_num_threads(threads)
+
+
+def _at_once(names: Sequence[str], net: nn.Module, batch: ProxyBatch) -> Future[dict[str, Timed]]:
+    done: Future[dict[str, Timed]] = Future()
+    done.set_result(_scores(score, names, net, batch))
     return done
 
 
-def _in_thread(name: str, net: nn.Module, batch: ProxyBatch) -> Scored:
-    try:
-        return score_unscoped(name, PROXIES.load(name), net, batch)
-    except ProxyError as error:
-        return error
+def _in_thread(name: str, net: nn.Module, batch: ProxyBatch) -> float:
+    return score_unscoped(name, PROXIES.load(name), net, batch)
+
+
+def _scores(
+    score_one: Callable[[str, nn.Module, ProxyBatch], float], names: Sequence[str], net: nn.Module, batch: ProxyBatch
+) -> dict[str, Timed]:
+    """One proxy after the other on one network: each leaves it as it was."""
+    found: dict[str, Timed] = {}
+    for name in names:
+        began = time.perf_counter()
+        try:
+            value: Scored = score_one(name, net, batch)
+        except ProxyError as error:
+            value = error
+        found[name] = Timed(value, time.perf_counter() - began)
+    return found

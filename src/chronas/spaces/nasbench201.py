@@ -58,8 +58,9 @@ class NasBench201Space(Space):
     def exact(self, choices: Choices) -> Choices:
         """The first of all cells that are exactly this network, trained or not: 5,653 over all 15,625.
 
-        Members have equal scores under any proxy that is given equal initial weights. Neither finer nor coarser than
-        `canonical`, whose string keeps some zeros apart and merges some cells with different numbers of operations.
+        Members have equal scores under any proxy of what runs, given equal initial weights; `params` counts what does
+        not run, too. Neither finer nor coarser than `canonical`, whose string keeps some zeros apart and merges some
+        cells with different numbers of operations.
         """
         return _exact_representatives()[exact_key(self.operations(choices))]
 

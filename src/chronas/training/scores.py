@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from chronas import nets
 from chronas.architecture import Architecture
 from chronas.budget import Ledger
 from chronas.data.batches import Batches
 from chronas.data.images import ImageData
+from chronas.errors import DataError
+from chronas.proxies import PROXIES
 from chronas.proxies.base import ProxyBatch, score
 from chronas.seeding import derive
 from chronas.spaces import Space
@@ -40,20 +44,61 @@ class UntrainedScore(AtOnce):
         """`score`, `params` and `madds`. Raises ProxyError."""
         architecture = Architecture(self.space, work.choices)
         counted = nets.cost(architecture, self.data.task)
-        net = untrained(architecture, self.data.task, self.hardware, self.seed)
+        net = untrained(architecture, self.data.task, self.hardware, self.seed, work.fidelity.proxy)
         found = score(work.fidelity.proxy, net, self.batch)
         return {"score": found, "params": float(counted.params), "madds": float(counted.madds)}
 
 
-def untrained(architecture: Architecture, task: Task, hardware: Hardware, seed: int) -> nn.Module:
-    """The network on its device as it is before training; equal networks have equal weights, drawn by `seed`."""
-    own = architecture.space.exact(architecture.choices)
-    return hardware.place(seeded_network(lambda: nets.build(architecture, task), seed, "proxy", *own))
+def untrained(
+    architecture: Architecture, task: Task, hardware: Hardware, seed: int, proxy: str = "naswot"
+) -> nn.Module:
+    """The network for `proxy` on its device as it is before training, with weights drawn by `seed`.
+
+    Networks that are equal weight by weight (`Space.exact`) are built alike, so that they have equal scores; where the
+    proxy does not look at weights, the architecture is built as it is, with all that it holds and does not run.
+    """
+    space = architecture.space
+    own = space.exact(architecture.choices)
+    built = Architecture(space, own) if looks_at_weights(proxy) else architecture
+    return hardware.place(seeded_network(lambda: nets.build(built, task), seed, "proxy", *own))
+
+
+def looks_at_weights(proxy: str) -> bool:
+    """Whether the scores of a registered proxy depend on weights: not those of mere sizes."""
+    return "weights" in PROXIES.entry(proxy).needs
 
 
 def proxy_batch(data: ImageData, hardware: Hardware, seed: int, size: int = BATCH) -> ProxyBatch:
-    """`size` training images (fewer where there are no more), drawn by `seed`, normalised, on the device."""
-    batches = Batches(data.train, min(size, len(data.train)), mean=data.mean, std=data.std,
+    """`size` different training images (fewer where there are no more), drawn by `seed`, normalised, on the device.
+
+    Copies of an image are left out: no network can tell them apart. Raises DataError where all images are one.
+    """
+    batches = Batches(data.train, min(size, len(data.train)), mean=data.mean, std=data.std, drop_last=False,
                       seed=derive(seed, "proxy"), purpose="proxy", device=hardware.device)  # fmt: skip
+    seen: set[bytes] = set()
     images, labels = batches.batch(0)
+    kept = _first_of_each(images, seen)
+    if len(kept) < len(images):
+        parts = [(images[kept], labels[kept])]
+        for step in range(1, len(batches)):
+            more, of_them = batches.batch(step)
+            new = _first_of_each(more, seen)
+            parts.append((more[new], of_them[new]))
+            if len(seen) >= size:
+                break
+        images, labels = (torch.cat(column)[:size] for column in zip(*parts, strict=True))
+        images = images.contiguous(memory_format=torch.channels_last)
+    if len(images) < 2:
+        raise DataError("All training images are one and the same: networks cannot be scored on them.")
     return ProxyBatch(images, labels, len(data.classes))
+
+
+def _first_of_each(images: Tensor, seen: set[bytes]) -> list[int]:
+    """Places of the images that are not in `seen`, where they are put."""
+    kept = []
+    for place, image in enumerate(images.cpu()):
+        known = len(seen)
+        seen.add(hashlib.sha256(image.contiguous().numpy().tobytes()).digest())
+        if len(seen) > known:
+            kept.append(place)
+    return kept

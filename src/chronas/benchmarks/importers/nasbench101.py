@@ -76,7 +76,7 @@ def read(source: Path, partial: bool) -> Contents:
 def _record(data: bytes, file: Path) -> tuple[str, int, tuple[str, str], Metrics]:
     try:
         key, epochs, adjacency, operations, raw = json.loads(data)
-        metrics = model_metrics(base64.b64decode(raw, validate=True))
+        metrics = model_metrics(base64.b64decode("".join(str(raw).split()), validate=True))
         if len(metrics.evaluations) <= FINAL:
             raise ValueError(f"{len(metrics.evaluations)} evaluations instead of 3")
         return str(key), int(epochs), (str(adjacency), str(operations)), metrics
