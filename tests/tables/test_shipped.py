@@ -12,6 +12,8 @@ from chronas.benchmarks import BENCHMARKS, SHIPPED, Table, import_table, load
 from chronas.benchmarks.testing_door import test_accuracy as accuracy_in_test
 from chronas.benchmarks.testing_door import test_optimum as optimum_in_test
 from chronas.errors import TableError, UnknownNameError
+from chronas.execution.scores import shipped_scores
+from chronas.proxies.ranks import kendall_tau
 from chronas.spaces.moves import unrank
 
 
@@ -27,6 +29,20 @@ def test_published_best_values(table: Table) -> None:
     assert best == {"cifar10": 94.37, "cifar100": 73.51, "imagenet16": 47.31}
     assert round(table.optimum("cifar10", 200).accuracy, 2) == 91.61
     assert table.optimum("cifar10") == table.optimum("cifar10", 200)
+
+
+def test_scores_that_come_with_it(table: Table) -> None:
+    """Three seeds by naswot; the paper's tau on CIFAR-10 is 0.57, of validation accuracy."""
+    [(proxy, scores)] = shipped_scores(table).items()
+    assert proxy == "naswot"
+    assert scores.values.shape == (15_625, 3)
+    assert 0.05 < scores.seconds < 1.0
+    known = np.isfinite(scores.values)
+    assert known.sum(axis=0).tolist() == [15_284] * 3  # the others are constant
+    accuracy = np.asarray(table.validation_column("cifar10", 200), dtype=np.float64)
+    for seed in range(3):
+        rows = np.flatnonzero(known[:, seed])[::25]
+        assert 0.5 < kendall_tau(scores.values[rows, seed], accuracy[rows]) < 0.65
 
 
 def test_one_row_in_full(table: Table) -> None:
