@@ -81,7 +81,7 @@ def score(
     in_flight     networks scored side by side on a CPU, each by one thread
     load_options  words of `chronas.load`, for example {"size": 32}
 
-    Equal networks (one canonical form) are drawn once; a space with fewer gives all that chance finds.
+    Equal networks (`Space.exact`) are drawn once; a space with fewer gives all that chance finds.
     Raises UsageError, DataError.
     """
     if samples < 1 or batch < 2:

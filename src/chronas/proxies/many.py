@@ -113,6 +113,6 @@ def _scores(
         try:
             value: Scored = score_one(name, net, batch)
         except ProxyError as error:
-            value = error
+            value = ProxyError(str(error))  # without a traceback, whose frames would hold the network
         found[name] = Timed(value, time.perf_counter() - began)
     return found
