@@ -104,7 +104,7 @@ def _draw_scores(record: Record) -> str:
             pairs = list(zip(accuracy[both].tolist(), score[both].tolist(), strict=True))
             where = (place % ACROSS * WIDE, 34 + place // ACROSS * HIGH, WIDE, HIGH)
             axes = Axes.around(where, [a for a, _ in pairs], [b for _, b in pairs])
-            title = f"{name}, {dataset}: tau {tau(score, accuracy):.3f}, {len(accuracy)} networks"
+            title = f"{name}, {dataset}: tau {tau(score, accuracy):.3f}, {len(accuracy)} nets"
             parts += [axes.frame(title, f"{column['metric']} accuracy when trained", "score"),
                       axes.points(pairs, COLOURS[place % len(COLOURS)])]  # fmt: skip
             place += 1

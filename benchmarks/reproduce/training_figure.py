@@ -192,7 +192,7 @@ def _blocks(record: Record) -> list[str]:
     record.content["summary"] = known
     rise = plus_minus([b - a for a, b in zip(start, end, strict=True)])
     head = ("row", "published accuracy, %", "score, untrained", "after 1 epoch", "at the end", "own accuracy, %")
-    rises = f"The score rises by {rise}."
+    rises = f"From before to after training the score changes by {rise}."
     own_words = "Own accuracy: on held-out images of the part of CIFAR-10 that is trained on."
     taus = "\n".join(f"- {name}: {value:.3f}" for name, value in known.items())
     return [table(head, lines), taus, f"{rises} {own_words}"]
