@@ -71,7 +71,7 @@ def test_copies_of_an_image_are_left_out(tmp_path: Path) -> None:
         proxy_batch(load_arrays(np.zeros_like(pixels), tmp_path), Hardware("cpu", bfloat16=False), 0, 40)
 
 
-def load_arrays(pixels: np.ndarray, folder: Path) -> ImageData:  # type: ignore[type-arg]
+def load_arrays(pixels: np.ndarray, folder: Path) -> ImageData:
     np.savez(folder / "images.npz", x_train=pixels, y_train=np.arange(len(pixels)) % 2)
     return load(folder / "images.npz")
 

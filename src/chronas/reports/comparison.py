@@ -162,7 +162,10 @@ def particular_notes(result: Comparison) -> list[str]:
     lines = []
     failed = [line.label for line in result.lines if line.failures is not None and line.failures.any()]
     if failed:
-        lines.append(f"Some evaluations of {', '.join(failed)} failed: of networks without a score, or without an entry in the table.")
+        names = ", ".join(failed)
+        lines.append(
+            f"Some evaluations of {names} failed: of networks without a score or without an entry in the table."
+        )
     early = [line for line in result.lines if line.kind == "method" and result.ended_early(line)]
     if early:
         shares = [100 * (_mean(line.spent) or 0.0) / result.budget.amount for line in early]
