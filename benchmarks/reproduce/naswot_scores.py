@@ -206,7 +206,7 @@ def _score_seed(words: Any, seed: int, scores: Scores, line: str, deadline: floa
             raise OutOfTime
         part = waiting[start : start + size]
         candidates = [
-            Candidate(choices, partial(untrained, Architecture(space, choices), data.task, hardware, seed))
+            Candidate(choices, partial(untrained, Architecture(space, choices), data.task, hardware, seed, "naswot"))
             for choices in part
         ]
         began, found = time.monotonic(), []

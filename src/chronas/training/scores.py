@@ -49,9 +49,7 @@ class UntrainedScore(AtOnce):
         return {"score": found, "params": float(counted.params), "madds": float(counted.madds)}
 
 
-def untrained(
-    architecture: Architecture, task: Task, hardware: Hardware, seed: int, proxy: str = "naswot"
-) -> nn.Module:
+def untrained(architecture: Architecture, task: Task, hardware: Hardware, seed: int, proxy: str) -> nn.Module:
     """The network for `proxy` on its device as it is before training, with weights drawn by `seed`.
 
     Networks that are equal weight by weight (`Space.exact`) are built alike, so that they have equal scores; where the
@@ -76,21 +74,17 @@ def proxy_batch(data: ImageData, hardware: Hardware, seed: int, size: int = BATC
     batches = Batches(data.train, min(size, len(data.train)), mean=data.mean, std=data.std, drop_last=False,
                       seed=derive(seed, "proxy"), purpose="proxy", device=hardware.device)  # fmt: skip
     seen: set[bytes] = set()
-    images, labels = batches.batch(0)
-    kept = _first_of_each(images, seen)
-    if len(kept) < len(images):
-        parts = [(images[kept], labels[kept])]
-        for step in range(1, len(batches)):
-            more, of_them = batches.batch(step)
-            new = _first_of_each(more, seen)
-            parts.append((more[new], of_them[new]))
-            if len(seen) >= size:
-                break
-        images, labels = (torch.cat(column)[:size] for column in zip(*parts, strict=True))
-        images = images.contiguous(memory_format=torch.channels_last)
-    if len(images) < 2:
+    parts: list[tuple[Tensor, Tensor]] = []
+    for step in range(len(batches)):
+        images, labels = batches.batch(step)
+        kept = _first_of_each(images, seen)
+        parts.append((images[kept], labels[kept]))
+        if len(seen) >= size:
+            break
+    if len(seen) < 2:
         raise DataError("All training images are one and the same: networks cannot be scored on them.")
-    return ProxyBatch(images, labels, len(data.classes))
+    images, labels = (torch.cat(column)[:size] for column in zip(*parts, strict=True))
+    return ProxyBatch(images.contiguous(memory_format=torch.channels_last), labels, len(data.classes))
 
 
 def _first_of_each(images: Tensor, seen: set[bytes]) -> list[int]:
