@@ -140,7 +140,10 @@ def train(
     folder = RunFolder.open(source)
     architecture = best_architecture(folder)
     options = _read_alike(options or Options(), read_spec(folder.spec, folder.path / "spec.json"), data)
-    return _start("train", data, budget, out or folder.path / "train", options, architecture)
+    result = _start("train", data, budget, out or folder.train_folder, options, architecture)
+    if result.path.resolve() == folder.train_folder.resolve() and folder.finished:
+        write_report(folder.path)  # which now shows the training too
+    return result
 
 
 def _read_alike(options: Options, spec: RunSpec, data: Any) -> Options:
@@ -166,14 +169,16 @@ def resume(
 ) -> RunResult:  # fmt: skip
     """Go on with an interrupted or killed run; a finished one is returned as it is.
 
+    Of a finished search whose network is being trained inside its folder, that training is resumed.
+
     data   needed only where the run was started with arrays or a Dataset instead of a path
     others as in `Options`. Raises UsageError, DataError, RunError.
     """
     began = time.monotonic() if started is None else started
-    folder = RunFolder.open(run)
+    folder = RunFolder.open(run).unfinished()
     spec = read_spec(folder.spec, folder.path / "spec.json")
     result = folder.read_result()
-    if result is not None and result.get("status") == "finished":
+    if result is not None and folder.finished:
         _finish_report(folder)
         return RunResult(folder.path, result, False, 0)
     stop = stop or StopFlag()

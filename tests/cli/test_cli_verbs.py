@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,34 @@ def test_train_takes_a_run_and_a_file(chronas: Chronas, tiny_run: Path, tmp_path
         assert ended.code == 0
         spec = json.loads((out / "spec.json").read_text())
         assert spec["architecture"] == json.loads((tiny_run / "best.json").read_text())["architecture"]
+
+
+def test_what_a_search_found_is_used_by_its_own_name_once_it_is_trained(
+    chronas: Chronas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, image = tmp_path / "a", tmp_path / "one.png"
+    Image.fromarray(np.full((8, 8), 200, dtype=np.uint8)).save(image)
+    assert chronas("search", "digits", "--budget", "1 epochs", "--out", run, *TINY).code == 0
+    assert f"chronas train {run} DATA" in chronas("predict", run, image).err
+    asked = iter(range(1000))
+    monkeypatch.setattr(StopFlag, "requested", property(lambda flag: next(asked) > 2))
+    monkeypatch.setattr(StopFlag, "exit_code", property(lambda flag: 130))
+    assert chronas("train", run, "digits", "--budget", "3 epochs").code == 130
+    monkeypatch.undo()
+    assert f"chronas resume {run / 'train'}" in chronas("predict", run, image).err
+    resumed = chronas("resume", run)
+    assert resumed.code == 0
+    assert "train found done" in resumed.out
+    assert chronas("predict", run, image).code == 0
+    assert chronas("export", run, "--format", "safetensors").code == 0
+    shown = chronas("show", run).out
+    assert str(run / "train") in shown
+    assert "test acc." in shown
+    assert chronas("report", run).code == 0
+    page = (run / "report.html").read_text()
+    assert re.search(r"% test accuracy in 4(\.\d+)? epochs of the 4 epochs given", page)
+    assert "has not been trained from scratch yet" not in page
+    assert "pill finished" in page
 
 
 def test_out_has_a_default(chronas: Chronas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

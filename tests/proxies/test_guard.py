@@ -47,6 +47,21 @@ def test_whatever_happens_inside_is_undone() -> None:
     assert not hasattr(net, "extra")
 
 
+def test_a_network_that_is_thrown_away_gives_the_same_score() -> None:
+    net: Any = branches("both").eval()
+    net.requires_grad_(False)
+    net.head.weight.grad = torch.ones_like(net.head.weight)
+    means = net.live[1].running_mean
+    before = means.clone()
+    for name in ("naswot", "snip", "synflow"):
+        thrown = copy.deepcopy(net)
+        assert score(name, thrown, noise_batch(), keep=False) == score(name, net, noise_batch())
+    assert torch.equal(means, before)
+    score("naswot", net, noise_batch(), keep=False)
+    assert not torch.equal(means, before)
+    assert net.training
+
+
 def test_the_suite_notices_what_a_proxy_must_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
     def unseeded(net: nn.Module, batch: ProxyBatch) -> float:
         return float(np.random.default_rng().random())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tiny import CPU, Clock, data, same, space, through_a_file
 
 from chronas import nets
 from chronas.budget import Budget, Ledger
+from chronas.data.images import ImageData, Split
 from chronas.errors import TrainingError
 from chronas.methods import METHODS
 from chronas.methods.oneshot import OneShotMethod
@@ -32,8 +34,8 @@ def one_shot(name: str = "rsps", preset: str = "default", **settings: Any) -> On
     return made
 
 
-def trainer(method: OneShotMethod, seed: int = 0) -> SupernetTrainer:
-    images = data()
+def trainer(method: OneShotMethod, seed: int = 0, images: ImageData | None = None) -> SupernetTrainer:
+    images = images or data()
     with torch_scope(seed, "net"):
         net = nets.build_supernet(method.space, images.task)
     return SupernetTrainer(net, method, images, None, SupernetSettings(batch_size=32), CPU, 0)
@@ -135,6 +137,30 @@ def test_a_single_path_learns_and_is_judged() -> None:
     assert found["val_accuracy"] > 80
     assert one.evaluate((3, 2)) == found
     assert one.evaluate((0, 0)) != found
+
+
+def test_judging_does_not_depend_on_the_order_of_the_held_out_images() -> None:
+    images = data(val=400)
+    by_class = torch.sort(images.val.labels, stable=True).indices
+    val = Split(images.val.images[by_class], images.val.labels[by_class])
+    one = trainer(Chosen(one_hot((3, 2))), images=dataclasses.replace(images, val=val))
+    finish(one, epochs(6))
+    assert one.evaluate((3, 2))["val_accuracy"] > 80
+
+
+def test_judging_is_without_dropout_and_training_seeds_it() -> None:
+    drop = space(dropout=0.5)
+    rule = METHODS.load("nasib")
+    made = []
+    for noise in (1, 2):
+        method = rule(drop, rule.Settings(**rule.presets["paper"]), 0)
+        assert isinstance(method, OneShotMethod)
+        one = trainer(method)
+        with torch_scope(noise, "what the global stream happens to hold"):
+            finish(one, epochs(2))
+            made.append(one.evaluate((0, 0)))
+        assert made[0] == one.evaluate((0, 0))
+    assert made[0] == made[1]
 
 
 def test_judging_is_charged_as_a_third_of_a_training_pass() -> None:

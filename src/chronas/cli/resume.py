@@ -21,7 +21,7 @@ def parser() -> Parser:
 
 def run(words: Namespace, started: float) -> int:
     """One call of `chronas.api.resume`."""
-    folder = RunFolder.open(Path(words.run).expanduser())
+    folder = RunFolder.open(Path(words.run).expanduser()).unfinished()
     words.run = out = folder.path
     from chronas import api
 

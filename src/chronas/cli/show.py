@@ -40,13 +40,22 @@ def run(words: Namespace, started: float) -> int:
         folder = RunFolder.open(source)
         result = folder.read_result()
         if result is not None:
-            print("\n".join([f"{folder.path}: {result['status']}", "", *summary_lines(result), ""]))
+            _tell(folder)
+            if (folder.train_folder / "spec.json").exists():
+                _tell(RunFolder.open(folder.train_folder))
             shape, classes = tuple(result["data"]["shape"]), len(result["data"]["classes"])
         architecture = best_architecture(folder)
     if hasattr(words, "input"):
         shape = _shape(words.input)
     _print(architecture, _task(shape, getattr(words, "classes", classes)))
     return 0
+
+
+def _tell(run: RunFolder) -> None:
+    """How far a run is, and its numbers."""
+    result = run.read_result()
+    lines = [f"{run.path}: {result['status']}", "", *summary_lines(result)] if result else [f"{run.path}: begun"]
+    print("\n".join([*lines, ""]))
 
 
 def _print(architecture: Architecture, task: Task) -> None:

@@ -9,6 +9,7 @@ from chronas.cli.options import CONFIG_HELP, DATA_HELP, add_run_options, named_a
 from chronas.cli.run import conduct
 from chronas.cli.words import Namespace, Parser
 from chronas.errors import UsageError
+from chronas.runs.folder import TRAINED
 
 
 def parser() -> Parser:
@@ -27,7 +28,7 @@ def run(words: Namespace, started: float) -> int:
     given = run_words(parser(), words)
     source = Path(words.source).expanduser()
     architecture = architecture_file(source) if source.is_file() else source
-    words.out = out = given.out or (named_after(given.data) if source.is_file() else source / "train")
+    words.out = out = given.out or (named_after(given.data) if source.is_file() else source / TRAINED)
     from chronas import api
 
     return conduct(

@@ -23,6 +23,7 @@ from chronas.deploy.manifest import Manifest, manifest_json, read_manifest
 from chronas.errors import ArchitectureError, ChronasError, EnvironmentFault, InternalError, RunError
 from chronas.nets import build
 from chronas.runs.files import disk_faults, parse, read_json, write_bytes, write_json
+from chronas.runs.folder import TRAINED
 from chronas.seeding import torch_scope
 from chronas.task import Task
 
@@ -80,6 +81,8 @@ def save_bundle(folder: Path, bundle: Bundle) -> None:
 def load_bundle(path: Path) -> Bundle:
     """The bundle at `path`: a run folder, a folder with model.json, or that file itself.
 
+    A run is one that trained its network, or a search whose network was trained later (`chronas train RUN`).
+
     Raises RunError naming the file and what to do when there is none or it is damaged, ArchitectureError when
     the architecture in it is not legal.
     """
@@ -121,7 +124,7 @@ def _model_file(path: Path) -> Path:
             if path.suffix not in (".json", ".safetensors"):
                 raise RunError(f"{path} is no model. Name a run folder, a model folder or its model.json.")
             return path.with_suffix(".json")
-        for folder in (path, path / MODEL):
+        for folder in (path, path / MODEL, path / TRAINED / MODEL):
             if (folder / f"{MODEL}.json").is_file():
                 return folder / f"{MODEL}.json"
         if not path.exists():
@@ -133,6 +136,8 @@ def _model_file(path: Path) -> Path:
 
 
 def _untrained(run: Path) -> str:
+    inner = run / TRAINED
+    run = inner if (inner / "spec.json").exists() else run
     name = shlex.quote(str(run))
     try:
         finished = parse((run / "result.json").read_bytes()).get("status") == "finished"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from chronas.errors import ProxyError, UsageError
 from chronas.proxies import PROXIES, Proxy
-from chronas.proxies.guard import untouched
+from chronas.proxies.guard import spent, untouched
 from chronas.seeding import torch_scope
 from chronas.training.steps import out_of_memory
 
@@ -42,25 +42,27 @@ class ProxyBatch:
             raise ValueError("A batch holds only finite numbers.")
 
 
-def score(name: str, net: nn.Module, batch: ProxyBatch) -> float:
+def score(name: str, net: nn.Module, batch: ProxyBatch, *, keep: bool = True) -> float:
     """The score of `net` by the proxy registered as `name`; higher is better, always finite.
 
     The network (weights, buffers, gradients, modes, hooks) and the global random state are as before afterwards.
-    Scoring happens in train mode with dropout off, in whatever mode the network is. Raises ProxyError where there
-    is no finite score, UnknownNameError for an unknown proxy, UsageError for images on another device.
+    Scoring happens in train mode with dropout off, in whatever mode the network is. `keep` False is for a network that
+    is thrown away after it: it saves the copies, and the network is left as the proxy leaves it. Raises ProxyError
+    where there is no finite score, UnknownNameError for an unknown proxy, UsageError for images on another device.
     """
     proxy = PROXIES.load(name)
     with torch_scope(0, "proxy", name, device=str(batch.images.device)):
-        return score_unscoped(name, proxy, net, batch)
+        return score_unscoped(name, proxy, net, batch, keep)
 
 
-def score_unscoped(name: str, proxy: Proxy, net: nn.Module, batch: ProxyBatch) -> float:
+def score_unscoped(name: str, proxy: Proxy, net: nn.Module, batch: ProxyBatch, keep: bool) -> float:
     """`score` without the care for the global random state: several of it may run in threads side by side."""
     device = batch.images.device
     place = next((p.device for p in net.parameters()), device)
     if place != device:
         raise UsageError(f"The network is on {place}, its images are on {device}: put both in one place.")
-    with untouched(net), torch.inference_mode(False), torch.enable_grad(), _plain_precision(device):
+    guard = untouched if keep else spent
+    with guard(net), torch.inference_mode(False), torch.enable_grad(), _plain_precision(device):
         # A tensor made in inference mode cannot take part in a graph; its copy can.
         own = ProxyBatch(batch.images.clone(), batch.labels.clone(), batch.classes) if _inference(batch) else batch
         try:

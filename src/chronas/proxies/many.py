@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -21,7 +22,11 @@ Scored = float | ProxyError
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network to be built when its turn comes. `key`: equal for equal networks, e.g. canonical choices."""
+    """A network to be built when its turn comes.
+
+    key      equal for equal networks, e.g. canonical choices
+    build    makes a new network of its own: the last proxy leaves it as it happens to be
+    """
 
     key: Hashable
     build: Callable[[], nn.Module]
@@ -99,19 +104,21 @@ def _at_once(names: Sequence[str], net: nn.Module, batch: ProxyBatch) -> Future[
     return done
 
 
-def _in_thread(name: str, net: nn.Module, batch: ProxyBatch) -> float:
-    return score_unscoped(name, PROXIES.load(name), net, batch)
+def _in_thread(name: str, net: nn.Module, batch: ProxyBatch, *, keep: bool) -> float:
+    return score_unscoped(name, PROXIES.load(name), net, batch, keep)
 
 
-def _scores(
-    score_one: Callable[[str, nn.Module, ProxyBatch], float], names: Sequence[str], net: nn.Module, batch: ProxyBatch
-) -> dict[str, Timed]:
-    """One proxy after the other on one network: each leaves it as it was."""
+class _ScoreOne(Protocol):
+    def __call__(self, name: str, net: nn.Module, batch: ProxyBatch, *, keep: bool) -> float: ...
+
+
+def _scores(score_one: _ScoreOne, names: Sequence[str], net: nn.Module, batch: ProxyBatch) -> dict[str, Timed]:
+    """One proxy after the other on one network: each but the last leaves it as it was."""
     found: dict[str, Timed] = {}
-    for name in names:
+    for place, name in enumerate(names, start=1):
         began = time.perf_counter()
         try:
-            value: Scored = score_one(name, net, batch)
+            value: Scored = score_one(name, net, batch, keep=place < len(names))
         except ProxyError as error:
             value = ProxyError(str(error))  # without a traceback, whose frames would hold the network
         found[name] = Timed(value, time.perf_counter() - began)

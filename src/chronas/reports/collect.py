@@ -7,9 +7,10 @@ from pathlib import Path
 
 from chronas.reports.curves import accuracy_curves, evaluated, explore, loss_curves, spans
 from chronas.reports.decisions import decisions
+from chronas.reports.joined import read_joined
 from chronas.reports.judged import cost_view
 from chronas.reports.layout import kernel_side, stages
-from chronas.reports.reading import Json, RunFiles, flatten, items, number, read_run, section, text
+from chronas.reports.reading import Json, RunFiles, flatten, items, number, section, text
 from chronas.reports.verdict import headline, remarks
 from chronas.reports.view import (
     BudgetView,
@@ -25,8 +26,11 @@ ENDED = ("finished", "interrupted", "failed")
 
 
 def collect(run: Path) -> ReportView:
-    """Read everything that the run folder `run` holds so far; what is absent is named in `missing`."""
-    files = read_run(run)
+    """Read everything that the run folder `run` holds so far; what is absent is named in `missing`.
+
+    A search whose network was trained later (`chronas train RUN`) is shown with that training.
+    """
+    files = read_joined(run)
     data, budget = _data(files), _budget(files)
     search = _search(files)
     networks = tuple(_network(section(n)) for n in items(files.result.get("networks")))
@@ -205,7 +209,7 @@ def _confusion(found: NetworkView | None, data: DataView | None) -> ConfusionVie
 
 
 def _facts(files: RunFiles) -> tuple[tuple[str, str], ...]:
-    starts = [r for r in files.records if r.get("kind") == "start"]
+    starts = [r for r in files.records if r.get("kind") == "start" and not r.get("joined")]
     rows = [("started", f"{len(starts)} times (resumed {len(starts) - 1})")] if len(starts) > 1 else []
     for start in starts[-1:]:
         rows += [(f"version of {name}", text(v)) for name, v in section(start.get("versions")).items()]

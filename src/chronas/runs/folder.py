@@ -20,6 +20,8 @@ from chronas.errors import RunError, UsageError
 from chronas.runs.files import FORMAT, disk_faults, read_json, remove_leftovers, write_bytes, write_json
 from chronas.runs.journal import Journal
 
+TRAINED = "train"
+"""The folder in a search's run where `chronas train RUN` trains what was found, as a run of its own."""
 _FOLDERS = ("snapshots", "model", "events")
 _SKELETON = {"lock", "journal.jsonl", *_FOLDERS}
 
@@ -99,6 +101,11 @@ class RunFolder:
         return self.path / "model"
 
     @property
+    def train_folder(self) -> Path:
+        """Where what a search found is trained by itself, unless another place is named; a run of its own."""
+        return self.path / TRAINED
+
+    @property
     def events_folder(self) -> Path:
         """Where TensorBoard events go."""
         return self.path / "events"
@@ -131,6 +138,20 @@ class RunFolder:
     def read_result(self) -> dict[str, Any] | None:
         """What result.json holds, or None before the first. Raises RunError when it is damaged."""
         return self._read("result.json", "result of a run")
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has come to its end. Raises RunError where its result is damaged."""
+        result = self.read_result()
+        return result is not None and result.get("status") == "finished"
+
+    def unfinished(self) -> RunFolder:
+        """What is to be resumed: this run, or, where it is finished and that is not, the training inside it."""
+        if self.finished and (self.train_folder / "spec.json").exists():
+            inner = RunFolder.open(self.train_folder)
+            if not inner.finished:
+                return inner
+        return self
 
     def _write(self, name: str, data: Mapping[str, Any]) -> None:
         write_json(self.path / name, {"format": FORMAT, **data})

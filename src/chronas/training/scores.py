@@ -45,7 +45,7 @@ class UntrainedScore(AtOnce):
         architecture = Architecture(self.space, work.choices)
         counted = nets.cost(architecture, self.data.task)
         net = untrained(architecture, self.data.task, self.hardware, self.seed, work.fidelity.proxy)
-        found = score(work.fidelity.proxy, net, self.batch)
+        found = score(work.fidelity.proxy, net, self.batch, keep=False)
         return {"score": found, "params": float(counted.params), "madds": float(counted.madds)}
 
 

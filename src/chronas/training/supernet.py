@@ -76,6 +76,8 @@ class SupernetTrainer:
         common = {"mean": data.mean, "std": data.std, "seed": seed, "device": hardware.device}
         self.train = Batches(data.train, size, purpose="weights", augment=augment, **common)  # type: ignore[arg-type]
         self.held_out = Batches(data.val, held_size, purpose="architecture", **common)  # type: ignore[arg-type]
+        # Judging normalises by the batch: in their own order the images of one class may follow each other.
+        self.mixed = Batches(data.val, held_size, purpose="judging", drop_last=False, **common)  # type: ignore[arg-type]
         self.turns = method.alternation(len(self.train), len(self.held_out))
         self.optimiser = SparseSGD(momentum=settings.momentum, weight_decay=settings.weight_decay)
         self.micro = MicroBatches()
@@ -84,6 +86,7 @@ class SupernetTrainer:
         self.index = self.steps = self.held_out_steps = 0
         self.lr_scale = 1.0
         self._option_parameters: dict[tuple[int, int], list[nn.Parameter]] = {}
+        self._dropouts = [module for module in net.modules() if isinstance(module, nn.Dropout)]
         owned = {id(p) for slot in range(len(method.space.decisions)) for p in net.slots[slot].parameters()}  # type: ignore[index, union-attr]
         self._shared = [p for p in net.parameters() if id(p) not in owned]
 
@@ -158,7 +161,8 @@ class SupernetTrainer:
             # The update wants one loss, so where memory is short it is that of a part of the batch.
             part = slice(self.held_micro.size(len(labels)))
             try:
-                logits, loss = self._learn_architecture(images[part], labels[part], progress)
+                with torch_scope(self.seed, "supernet", "held-out", self.held_out_steps, device=self.hardware.device):
+                    logits, loss = self._learn_architecture(images[part], labels[part], progress)
                 break
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
@@ -188,10 +192,17 @@ class SupernetTrainer:
 
     @torch.no_grad()
     def evaluate(self, choices: Choices) -> dict[str, float]:
-        """`val_loss` and `val_accuracy` of one architecture with the shared weights, on all held-out images."""
+        """`val_loss` and `val_accuracy` of one architecture with the shared weights, on all held-out images.
+
+        Batch norm takes the statistics of the batch, which are those of this architecture. The batches are mixed, and
+        the same for all architectures; dropout is off.
+        """
         sums, mix = Sums(), one_hot(choices)
         self.net.train()
-        for images, labels in self.held_out.sequential(self.held_out.batch_size):
+        for module in self._dropouts:
+            module.eval()
+        for step in range(len(self.mixed)):
+            images, labels = self.mixed.batch(step)
             with self.hardware.autocast():
                 logits: Tensor = self.net(images, mix)
                 sums.add(F.cross_entropy(logits, labels), logits, labels)
