@@ -54,7 +54,7 @@ def test_an_unknown_name_lists_the_known_and_the_nearest() -> None:
 def test_exit_codes() -> None:
     assert UnknownNameError("colour", "x", []).exit_code == UsageError("x").exit_code == 2
     assert ChronasError("x").exit_code == InternalError("x").exit_code == 1
-    assert "pip install 'chronas[parquet]'" in str(missing_extra("pyarrow", "parquet", "Reading Parquet"))
+    assert "pip install -e '.[parquet]'" in str(missing_extra("pyarrow", "parquet", "Reading Parquet"))
 
 
 @pytest.mark.parametrize("registry", ALL, ids=lambda registry: registry.kind)

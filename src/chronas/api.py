@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +22,12 @@ from chronas.policy import plan_fit
 from chronas.reports.html import write_report
 from chronas.runs.best import best_architecture
 from chronas.runs.files import check_format, disk_faults
-from chronas.runs.folder import RunFolder, refuse_occupied
+from chronas.runs.folder import RunFolder, refuse_occupied, refuse_unwritable
 from chronas.session import Session
 from chronas.spec import DataSpec, RunSpec, Verb, check_groups, read_spec
 
+TEST_SHARE = 0.1
+"""Held out for the test where the data has no test images."""
 Settings = Mapping[str, Mapping[str, Any]]
 
 
@@ -63,6 +66,8 @@ class Options:
     """What every verb takes besides data, budget and folder.
 
     space, method, preset  names; None lets Chronas choose (see docs/how-fit-decides.md)
+    seed       None: 0; when a run's network is trained on its images, the run's
+    test_share None: 0.1; when a run's network is trained on its images, the run's
     settings   {"method": {"k": 0.2}, "space": {"m": 5}, "supernet": {...}, "recipe": {...}}
     size, val_share, test_share, limit, skip_bad   as in `chronas.data.load.load`
     max_params, max_madds   the most parameters, and multiply-adds per image, that an architecture may have
@@ -78,12 +83,12 @@ class Options:
     preset: str | None = None
     recipe: str | None = None
     settings: Settings | None = None
-    seed: int = 0
+    seed: int | None = None
     device: str = "auto"
     precision: str = "auto"
     size: int | None = None
     val_share: float | None = None
-    test_share: float = 0.1
+    test_share: float | None = None
     limit: int | None = None
     skip_bad: bool = False
     max_params: int | None = None
@@ -157,10 +162,10 @@ def _read_alike(options: Options, spec: RunSpec, data: Any) -> Options:
         "test_share": spec.data.test_share,
         "skip_bad": spec.data.skip_bad,
     }
-    usual = Options()
-    return dataclasses.replace(
-        options, **{name: value for name, value in known.items() if getattr(options, name) == getattr(usual, name)}
-    )
+    left_open = {name for name in known if getattr(options, name) is None}
+    if not options.skip_bad:
+        left_open.add("skip_bad")
+    return dataclasses.replace(options, **{name: known[name] for name in left_open})
 
 
 def resume(
@@ -185,7 +190,7 @@ def resume(
     with stop.installed(), folder.locked():
         clock = RunClock(started=began, carried=_carried(folder))
         with stop.at_once():
-            loaded = _load(spec.data, data, spec.seed)
+            loaded = _load(spec.data, data, spec.seed, streamed=folder.spec.get("streamed"))
         return _run(folder, spec, loaded, clock, listeners, stop)
 
 
@@ -200,22 +205,35 @@ def _start(
     clock = RunClock(started=options.started)
     limit = Budget.parse(budget)
     check_groups(options.settings or {})
-    words = DataSpec(
-        _source_name(data), options.size, options.val_share, options.limit, options.skip_bad, options.test_share
-    )
+    if verb == "train":
+        _check_training(options)
+    seed = options.seed or 0
+    test_share = TEST_SHARE if options.test_share is None else options.test_share
+    words = DataSpec(_source_name(data), options.size, options.val_share, options.limit, options.skip_bad, test_share)
     # At once, not after minutes of loading.
     with disk_faults(Path(out)):
         refuse_occupied(Path(out))
+        refuse_unwritable(Path(out))
     stop = options.stop or StopFlag()
     with stop.installed():
         with stop.at_once():
-            loaded = _load(words, None if isinstance(data, str | Path) else data, options.seed)
+            loaded = _load(words, None if isinstance(data, str | Path) else data, seed)
             check_time(limit, clock())
             spec = plan_fit(verb, words, limit, options, loaded, architecture)
             check(spec, loaded.task)
-        folder = RunFolder.create(out, {**spec.to_json(), "fingerprint": loaded.fingerprint})
+        mark = {"fingerprint": loaded.fingerprint, "streamed": loaded.streamed}
+        folder = RunFolder.create(out, {**spec.to_json(), **mark})
         with folder.locked():
             return _run(folder, spec, loaded, clock, options.listeners, stop)
+
+
+def _check_training(options: Options) -> None:
+    """Refuse words that would do nothing."""
+    idle = [group for group, values in (options.settings or {}).items() if values and group != "recipe"]
+    if idle:
+        raise UsageError(f"A training has a fixed architecture and takes recipe settings alone, not {', '.join(idle)}.")
+    if options.baselines:
+        raise UsageError("Baselines are drawn from the space of a search: take them along with fit.")
 
 
 def _run(
@@ -229,14 +247,16 @@ def _run(
     return RunResult(folder.path, session.account.result, interrupted, stop.exit_code if interrupted else 0)
 
 
-def _load(words: DataSpec, data: Any, seed: int) -> ImageData:
+def _load(words: DataSpec, data: Any, seed: int, streamed: bool | None = None) -> ImageData:
+    """The images that `words` describe; `streamed` as the run began with them, whatever memory is free now."""
     if data is None and words.source.startswith("<"):
         raise UsageError(
             f"The run was started with {words.source} given in Python: pass the same as `data` to resume it."
         )
     source = words.source if data is None else data
     return load(source, size=words.size, val_share=words.val_share, test_share=words.test_share, limit=words.limit,
-                seed=seed, skip_bad=words.skip_bad)  # fmt: skip
+                seed=seed, skip_bad=words.skip_bad,
+                max_memory_bytes=None if streamed is None else 0 if streamed else sys.maxsize)  # fmt: skip
 
 
 def _source_name(data: Any) -> str:

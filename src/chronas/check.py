@@ -34,11 +34,15 @@ def check(spec: RunSpec, task: Task) -> None:
     if spec.limits and "supernet" in METHODS.entry(spec.method).needs:
         raise UsageError(f"{spec.method!r} weighs options one by one and cannot keep a limit on the whole network. "
                          "Take a method that judges whole architectures, for example rea or nsga2.")  # fmt: skip
-    make_method(spec, make_spec_space(spec, task))
+    space = make_spec_space(spec, task)
+    make_method(spec, space)
     resolve(SupernetSettings, spec.settings.get("supernet", {}), prefix="supernet")
     for name in spec.baselines:
         if name not in BASELINES:
             raise UnknownNameError("baseline", name, BASELINES)
+    if "plain" in spec.baselines and space.plain() is None:
+        limited = " within these limits" if spec.limits else ""
+        raise UsageError(f"{spec.space!r} has no plain network{limited} to compare with: leave out the baseline plain.")
     budget = spec.budget
     if budget.unit == "evaluations" and (spec.verb != "search" or "supernet" in METHODS.entry(spec.method).needs):
         raise UsageError(f"{budget}: only a search that trains each candidate by itself (random, halving) counts "

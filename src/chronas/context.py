@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import torch
 
 from chronas.budget import RunClock
 from chronas.data.images import ImageData
@@ -39,12 +41,19 @@ class Context:
     ) -> Context:  # fmt: skip
         """Make what the spec names and bring the data to the device. Raises UsageError, EnvironmentFault."""
         hardware = Hardware.find(spec.device, spec.precision)  # type: ignore[arg-type]
-        placed = data.to(hardware.device)
-        return cls(folder, spec, placed, clock, stop, listeners, hardware, make_spec_space(spec, data.task),
-                   make_recipe(spec))  # fmt: skip
+        space, recipe = make_spec_space(spec, data.task), make_recipe(spec)
+        return cls(folder, spec, placed(data, hardware), clock, stop, listeners, hardware, space, recipe)
 
     def record(self, record: dict[str, Any]) -> None:
         """Journal `record` with the time and tell the listeners."""
         written = self.folder.journal.append({**record, "t": round(self.clock(), 4)})
         for listener in self.listeners:
             listener(written)
+
+
+def placed(data: ImageData, hardware: Hardware) -> ImageData:
+    """`data` on the device, or where it is, with a note, if it would take more than half of a GPU's free memory."""
+    if hardware.kind == "cuda" and data.bytes > torch.cuda.mem_get_info(hardware.device)[0] // 2:
+        stay = "The images stay in the main memory, because they would fill the GPU's; batches are moved one by one."
+        return replace(data, notes=(*data.notes, stay))
+    return data.to(hardware.device)

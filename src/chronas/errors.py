@@ -67,5 +67,6 @@ class InternalError(ChronasError):
 def missing_extra(package: str, extra: str, purpose: str) -> EnvironmentFault:
     """The error for an optional package that is not installed; names the command that installs it."""
     return EnvironmentFault(
-        f"{purpose} needs the package {package!r}, which is not installed. Run: pip install 'chronas[{extra}]'"
+        f"{purpose} needs the package {package!r}, which is not installed. "
+        f"In the folder of Chronas run: pip install -e '.[{extra}]'"
     )

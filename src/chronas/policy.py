@@ -60,6 +60,7 @@ def plan_fit(
 ) -> RunSpec:
     """The resolved spec of a run: the user's words first, the rules of this module for the rest."""
     settings: dict[str, dict[str, Any]] = {group: dict(v) for group, v in (options.settings or {}).items()}
+    seed = options.seed or 0
     free = verb == "fit" and options.space is None and options.method is None and not settings.get("space")
     notes: tuple[str, ...] = ()
     share = options.search_share
@@ -77,7 +78,7 @@ def plan_fit(
             hardware = Hardware.find(options.device, options.precision)  # type: ignore[arg-type]
             gone = 0.0 if options.started is None else time.monotonic() - options.started
             usable = (budget.amount - gone) * (1 - share) * (1 - CLOSING) / trained
-            first = race(data, hardware, usable, candidates, options.seed, Limits(**_limits(options)))
+            first = race(data, hardware, usable, candidates, seed, Limits(**_limits(options)))
             settings["method"] = {"candidates": len(first), "first": first, **settings.get("method", {})}
             notes = (_explain(first, share),)
     else:
@@ -87,7 +88,7 @@ def plan_fit(
     _check(space, method, recipe)
     settings["method"] = {**_counted(method, budget), **_preset(method, options.preset), **settings.get("method", {})}
     return RunSpec(
-        verb=verb, data=words, budget=budget, seed=options.seed, device=options.device, precision=options.precision,
+        verb=verb, data=words, budget=budget, seed=seed, device=options.device, precision=options.precision,
         space=space, method=method, recipe=recipe, settings=settings, search_share=share,
         baselines=options.baselines, rival=options.rival, notes=notes,
         architecture=None if architecture is None else architecture.to_json(), limits=_limits(options),

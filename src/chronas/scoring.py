@@ -99,7 +99,6 @@ def score(
 
     images = data if isinstance(data, ImageData) else load(data, seed=seed, **(load_options or {}))
     hardware = Hardware.find(device)
-    images = images.to(hardware.device)
     networks = draw(made, samples, seed)
     given = proxy_batch(images, hardware, seed, batch)
     architectures = [Architecture(made, choices) for choices in networks]

@@ -19,7 +19,7 @@ from chronas.budget import RunClock
 from chronas.context import Context
 from chronas.data.images import ImageData
 from chronas.driver import Listener, Reason
-from chronas.errors import ChronasError, RunError
+from chronas.errors import RunError
 from chronas.execution.interrupt import StopFlag
 from chronas.runs.folder import RunFolder
 from chronas.search_stage import SearchStage
@@ -52,10 +52,10 @@ class Session:
         """
         try:
             return self._close(self._stages())
-        except ChronasError as failure:
+        except Exception as failure:
             # The failure itself is what the user must hear of, also where the disk takes no more.
-            with contextlib.suppress(ChronasError):
-                self._close("failed", str(failure))
+            with contextlib.suppress(Exception):
+                self._close("failed", str(failure) or type(failure).__name__)
             raise
 
     def _stages(self) -> Reason:

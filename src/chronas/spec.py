@@ -86,7 +86,7 @@ def read_spec(data: Mapping[str, Any], path: Path) -> RunSpec:
 
     Raises RunError.
     """
-    words = {key: value for key, value in data.items() if key != "fingerprint"}
+    words = {key: value for key, value in data.items() if key not in ("fingerprint", "streamed")}
     wrong = _wrong_shapes(words)
     spec = None if wrong else RunSpec.from_json(words)
     if spec is not None and spec.budget.unit not in get_args(Unit):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +14,11 @@ import chronas
 from chronas import nets
 from chronas.account import Account
 from chronas.architecture import Architecture
-from chronas.budget import Ledger
+from chronas.budget import Ledger, format_seconds
 from chronas.context import Context
 from chronas.deploy.bundle import Bundle, save_bundle
 from chronas.driver import Driver, Reason, Stage
+from chronas.errors import UsageError
 from chronas.execution.inline import InlineExecutor
 from chronas.methods.single import TrainOne
 from chronas.nets.ops import op_cost
@@ -51,7 +54,11 @@ class TrainStage:
             return "finished"
         context, seed = self.context, derive(self.context.spec.seed, "train")
         net = seeded_network(lambda: nets.build(network.architecture, context.data.task), seed, "network")
-        ledger = self.windows.ledger(network.name, self._closing_seconds(net), self._epochs(network.name))
+        closing = self._closing_seconds(net)
+        begun = self.windows.begun(network.name)
+        ledger = self.windows.ledger(network.name, closing, self._epochs(network.name))
+        if not begun and ledger.exhausted:
+            return self._no_time(network, closing, ledger)
         self.account.begin(f"train {network.name}", ledger)
         recipe = network.recipe or context.recipe
         trainer = NetworkTrainer(net, context.data, recipe, context.hardware, seed, **_slice(ledger))
@@ -62,6 +69,22 @@ class TrainStage:
             self._conclude(network, net, trainer, ledger)
         self.account.end(f"train {network.name}", ledger)
         return reason
+
+    def _no_time(self, network: Network, closing: float, ledger: Ledger) -> Reason:
+        """Judging alone takes the time: a baseline is left out, the found network is an error with a better budget."""
+        context, left = self.context, max(0.0, ledger.budget.amount - ledger.seconds)
+        words = (
+            f"There is no time to train {network.name}: judging it takes about {format_seconds(closing)} here, and "
+            f"{format_seconds(left)} are left for both."
+        )
+        if network.name != "found":
+            context.record({"kind": "note", "stage": network.name, "level": "warning", "message": words})
+            return "finished"
+        if context.spec.verb == "fit":
+            run, least = shlex.quote(str(context.folder.path)), math.ceil(4 * closing + 10)
+            raise UsageError(f"{words} What the search found is kept: chronas train {run} DATA --budget {least}s")
+        least = math.ceil(context.spec.budget.amount - left + 2 * closing)
+        raise UsageError(f"{words} Give a budget of at least {least} s.")
 
     def _on_slice(self, method: object, progress: float) -> None:
         if self.account.report_due:

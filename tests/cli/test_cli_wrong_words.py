@@ -160,7 +160,7 @@ def test_a_missing_extra_names_the_command(chronas: Chronas, tmp_path: Path, mon
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     ended = chronas("fit", "digits", "--budget", "1 epochs", "--out", tmp_path / "r", "--tensorboard", *TINY)
     assert ended.code == 1
-    assert "pip install 'chronas[tensorboard]'" in ended.err
+    assert "pip install -e '.[tensorboard]'" in ended.err
 
 
 def test_words_that_are_not_given_are_absent() -> None:

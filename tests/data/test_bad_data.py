@@ -56,6 +56,17 @@ def test_empty_class_folder_is_named(tmp_path: Path) -> None:
     fails(folder(tmp_path, {"cat": 4, "dog": 4, "emu": 0}), str(tmp_path / "emu"), "no images")
 
 
+def test_two_folders_for_one_part(tmp_path: Path) -> None:
+    for name in ("train", "val", "valid"):
+        folder(tmp_path / name, {"cat": 4, "dog": 4})
+    fails(tmp_path, "two folders for one part", "val and valid")
+
+
+def test_a_test_folder_alone(tmp_path: Path) -> None:
+    folder(tmp_path / "test", {"cat": 4, "dog": 4})
+    fails(tmp_path, "has test but no folder 'train'")
+
+
 def test_all_unreadable_images_are_named_or_left_out(tmp_path: Path) -> None:
     folder(tmp_path, {"cat": 6, "dog": 6})
     whole = (tmp_path / "cat" / "1.png").read_bytes()

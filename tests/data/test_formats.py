@@ -18,6 +18,7 @@ from PIL import Image
 
 from chronas.data.images import ImageData, Split
 from chronas.data.load import load
+from chronas.errors import DataError
 
 CLASSES = ("ant", "bee", "cow")
 
@@ -88,6 +89,25 @@ def test_given_validation_folder_is_used_as_is(tmp_path: Path, name: str) -> Non
     assert data.test is None
 
 
+def test_parts_are_told_from_classes(tmp_path: Path) -> None:
+    train, test = make(24), make(6, first=24)
+    kaggle, flat = tmp_path / "kaggle", tmp_path / "flat"
+    write_folder(kaggle / "Training", *train)
+    write_folder(kaggle / "Testing", *test)
+    write_folder(kaggle / "masks", *test)
+    (kaggle / "val").mkdir()
+    found = load(kaggle)
+    assert found.test is not None
+    assert pairs(found.test) == expected(*test)
+    assert "Not used: masks, val (no split of the data with class folders)." in found.notes
+    # Folders without folders inside are classes, whatever their names.
+    for index, name in enumerate(("train", "test", "bus")):
+        (flat / name).mkdir(parents=True)
+        for number, image in enumerate(make(6, first=10 * index)[0]):
+            Image.fromarray(image).save(flat / name / f"{number}.png")
+    assert load(flat, test_share=0).classes == ("bus", "test", "train")
+
+
 def test_flat_folder_holds_out_a_test_split_that_no_seed_changes(tmp_path: Path) -> None:
     images = make(60)
     write_folder(tmp_path, *images)
@@ -122,6 +142,14 @@ def test_alpha_lies_over_white_and_16_bit_is_scaled(tmp_path: Path) -> None:
     deep_grey = load(tmp_path / "b", test_share=0)
     assert deep_grey.train.images.shape[1] == 1
     assert bool((deep_grey.train.images == 100).all())
+
+
+def test_arrays_of_16_bits() -> None:
+    images, labels = make(12)
+    for deep in (images.astype(np.uint16), images.astype(np.uint16) * 257):
+        assert pairs(load((deep, labels), test_share=0).train) <= expected(images, labels)
+    with pytest.raises(DataError, match="reach 4080, which is neither 8 nor 16 bits"):
+        load(((images // 16 * 16).clip(0, 255).astype(np.uint16) * 17, labels))
 
 
 def test_size_resizes_the_shorter_side_and_cuts_the_centre(tmp_path: Path) -> None:

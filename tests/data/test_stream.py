@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,19 @@ def test_faults_of_streamed_data(folder: Path) -> None:
     with pytest.raises(DataError, match="--size N"):
         load(folder, max_memory_bytes=0)
     assert load(folder, max_memory_bytes=0, size=8).train.shape == (3, 8, 8)
+
+
+def test_a_damaged_body_is_left_out_beforehand_where_that_is_asked_for(folder: Path) -> None:
+    file = folder / "c0" / "03.png"
+    file.write_bytes(file.read_bytes()[:-60])
+    kept = load(folder, max_memory_bytes=0, test_share=0, skip_bad=True)
+    assert len(kept.train) + len(kept.val) == 29
+    assert any("c0/03.png" in note for note in kept.notes)
+
+
+def test_a_name_that_is_no_text(folder: Path) -> None:
+    os.rename(folder / "c0" / "00.png", os.fsencode(folder / "c0") + b"/caf\xe9.png")
+    assert load(folder, max_memory_bytes=0).fingerprint == load(folder, max_memory_bytes=0).fingerprint
 
 
 def test_a_change_of_files_changes_the_fingerprint(folder: Path) -> None:

@@ -15,7 +15,7 @@ from chronas.testing.methods import made_up_accuracy
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(EnvironmentFault, match=r"pip install 'chronas\[optuna\]'"):
+    with pytest.raises(EnvironmentFault, match=r"pip install -e '\.\[optuna\]'"):
         make("optuna")
 
 

@@ -48,7 +48,7 @@ def test_what_json_cannot_hold_is_refused_before_anything_is_written(tmp_path: P
         (b"[1]", "no JSON object"),
         (b"{}", "no format number"),
         (b'{"format": true}', "no format number"),
-        (b'{"format": 2}', "written by format 2, this version reads 1: upgrade chronas"),
+        (b'{"format": 2}', "written by format 2, this version reads 1: upgrade Chronas"),
         (b'{"format": 0}', "format 0 is too old"),
     ],
 )

@@ -78,7 +78,7 @@ def test_opening_something_else_suggests_a_run(tmp_path: Path) -> None:
         RunFolder.open(tmp_path)
 
 
-@pytest.mark.parametrize(("number", "words"), [(0, "too old"), (2, "upgrade chronas")])
+@pytest.mark.parametrize(("number", "words"), [(0, "too old"), (2, "upgrade Chronas")])
 @pytest.mark.parametrize("name", ["spec.json", "result.json"])
 def test_another_format_is_named(tmp_path: Path, number: int, words: str, name: str) -> None:
     RunFolder.create(tmp_path, {})

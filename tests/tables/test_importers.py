@@ -98,7 +98,7 @@ def test_fewer_rows_than_published(shared_data: Path, tmp_path: Path) -> None:
 def test_absent_pyarrow_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nasbench201.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(EnvironmentFault, match=r"pip install 'chronas\[parquet\]'"):
+    with pytest.raises(EnvironmentFault, match=r"pip install -e '\.\[parquet\]'"):
         import_table("nasbench201", tmp_path / "nasbench201.parquet", tmp_path / "t.table")
 
 

@@ -207,6 +207,18 @@ def test_judging() -> None:
     assert whole.loss == pytest.approx(seen.loss)
 
 
+def test_judging_where_memory_is_short() -> None:
+    class Hungry(Fixed):
+        def forward(self, x: Tensor) -> Tensor:
+            if len(x) > 3:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+            return super().forward(x)
+
+    part = split(31, 5)
+    common: dict[str, Any] = {"mean": (0.4,), "std": (0.2,), "classes": 2, "hardware": CPU}
+    assert judge(Hungry(), part, **common) == judge(Fixed(), part, **common)
+
+
 def test_a_class_without_images_has_no_accuracy() -> None:
     part = split(6, 0)
     dark = dataclasses.replace(part, labels=torch.zeros(6, dtype=torch.int64))

@@ -154,6 +154,7 @@ def test_sums_of_nothing() -> None:
     [
         ("tpu", "auto", "device must be auto, cpu"),
         ("", "auto", "device must be"),
+        ("cuda:x", "auto", "device must be"),
         ("cpu", "float16", "precision must be"),
     ],
 )
@@ -166,6 +167,13 @@ def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(EnvironmentFault, match="'cuda:1' was asked for, but torch sees no CUDA GPU"):
         Hardware.find("cuda:1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(EnvironmentFault, match="'cuda:1' was asked for, but torch sees 1 CUDA GPUs"):
+        Hardware.find("cuda:1", "float32")
+    assert Hardware.find("cuda:0", "float32") == Hardware("cuda:0", False)
+    monkeypatch.undo()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert Hardware.find("auto", "float32") == Hardware("cpu", False)
     assert Hardware.find("cpu", "bfloat16") == Hardware("cpu", True)
 
@@ -187,7 +195,10 @@ def test_recipes() -> None:
     assert recipe("nasib", {"lr": 0.5}) == dataclasses.replace(RECIPES["nasib"], lr=0.5)
     with pytest.raises(UnknownNameError, match=r"no recipe named 'fats'\. Did you mean 'fast'"):
         recipe("fats")
-    for wrong in ({"lr": 0.0}, {"batch_size": 1}, {"label_smoothing": 1.0}, {"dropout": -0.1}):
+    with pytest.raises(UsageError, match="share of the image's side, from 0 to 1, but got 16"):
+        recipe("fast", {"cutout": 16.0})
+    for wrong in ({"lr": 0.0}, {"batch_size": 1}, {"label_smoothing": 1.0}, {"dropout": -0.1}, {"clip": -1.0},
+                  {"weight_decay": -1.0}, {"momentum": 1.0}):  # fmt: skip
         with pytest.raises(UsageError, match="out of range"):
             recipe("fast", dict(wrong))
     for name, entry in RECIPES.items():

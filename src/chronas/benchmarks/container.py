@@ -107,7 +107,7 @@ def _header(mapped: mmap.mmap, path: Path) -> Header:
             f" chronas import-table KIND {path} --out FILE.table"
         )
     if number != FORMAT:
-        older = "upgrade chronas (pip install --upgrade chronas)" if number > FORMAT else "make it again"
+        older = "upgrade Chronas" if number > FORMAT else "make it again"
         raise TableError(f"{path} has table format {number}, this version reads {FORMAT}: {older}.")
     text = mapped[_PREFIX.size : _PREFIX.size + min(length, _MOST_HEADER)]
     if len(text) < length:

@@ -27,7 +27,12 @@ def parser() -> Parser:
         "--budget", metavar="B", help="simulated time or evaluations: 12000s, '100 evaluations' (default: 12000s)"
     )
     made.option("--runs", metavar="N", type=whole, help="runs of each method (default: 500)")
-    made.option("--epochs", metavar="N", type=whole, help="epochs of the accuracies that methods see (default: 12)")
+    made.option(
+        "--epochs",
+        metavar="N",
+        type=whole,
+        help="epochs of the accuracies that methods see (default: 12 where the table has it, else its fewest)",
+    )
     made.option("--workers", metavar="N", type=whole, help="evaluations under way at once (default: 1)")
     made.option("--seed", metavar="N", type=whole, help="same seed, same result (default: 0)")
     made.option("--set", metavar="M.NAME=V", action="append", help="a setting of the method M (repeatable)")

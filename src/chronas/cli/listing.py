@@ -15,7 +15,7 @@ from chronas.methods import METHODS
 from chronas.proxies import PROXIES
 from chronas.registry import Registry
 from chronas.spaces import SPACES
-from chronas.training.recipes import RECIPES
+from chronas.training.recipes import RECIPES, Recipe
 
 DATA_FORMATS = (
     ("digits", "1,797 handwritten digits of 8 x 8 pixels that come with scikit-learn"),
@@ -34,7 +34,7 @@ def parser() -> Parser:
     summary = "What there is to choose from: spaces, methods, proxies, tables, presets, recipes, data formats."
     made = Parser("list", summary, notes=notes)
     made.add_argument("kind", metavar="KIND", nargs="?", help=", ".join(KINDS))
-    made.add_argument("name", metavar="NAME", nargs="?", help="one of them, in full")
+    made.add_argument("name", metavar="NAME", nargs="?", help="one of the spaces, methods or recipes: its settings")
     return made
 
 
@@ -56,15 +56,21 @@ def run(words: Namespace, started: float) -> int:
 Rows = Sequence[tuple[str, ...]]
 
 
-def _registered(registry: Registry[Any]) -> Rows:
-    return [(entry.name, entry.summary, entry.paper) for entry in registry]
+def _registered(registry: Registry[Any], *told: str) -> Rows:
+    """Name, summary with those of the needs that are `told`, paper."""
+    needs = {entry.name: ", ".join(word for word in told if word in entry.needs) for entry in registry}
+    return [(e.name, f"{e.summary} (needs {needs[e.name]})" if needs[e.name] else e.summary, e.paper) for e in registry]
 
 
 def _recipes() -> Rows:
     return [
-        (name, f"SGD, {one.schedule.replace('_', ' ')} from {one.lr:g}, batch {one.batch_size}")
+        (name, f"SGD, {one.schedule.replace('_', ' ')} from {one.lr:g}, batch {one.batch_size}{_growing(one)}")
         for name, one in RECIPES.items()
     ]
+
+
+def _growing(one: Recipe) -> str:
+    return "" if one.shrink == 1 else f", images grow from {one.shrink:g} of their side"
 
 
 def _presets() -> Rows:
@@ -82,9 +88,9 @@ def _assigned(values: Any) -> str:
 
 TABLES: dict[str, Callable[[], Rows]] = {
     "spaces": lambda: _registered(SPACES),
-    "methods": lambda: _registered(METHODS),
-    "proxies": lambda: _registered(PROXIES),
-    "benchmarks": lambda: _registered(BENCHMARKS),
+    "methods": lambda: _registered(METHODS, "supernet"),
+    "proxies": lambda: _registered(PROXIES, "images", "labels", "weights", "relu"),
+    "benchmarks": lambda: _registered(BENCHMARKS, "file"),
     "presets": _presets,
     "recipes": _recipes,
     "data": lambda: list(DATA_FORMATS),
@@ -148,7 +154,7 @@ def setting_docs(kind: type[Any]) -> dict[str, str]:
     known = {field.name for field in dataclasses.fields(kind)}
     docs: dict[str, str] = {}
     names: Sequence[str] = ()
-    for line in (inspect.getdoc(kind) or "").splitlines()[1:]:
+    for line in (inspect.getdoc(kind) or "").splitlines():
         for place, part in enumerate(re.split(r";\s+", line.strip())):
             found = re.match(r"([a-z_]+(?:, [a-z_]+)*)(?:\s{2,}|: )(.*)", part)
             if found and set(named := found.group(1).split(", ")) <= known:

@@ -26,7 +26,7 @@ CONFIG_HELP = """\
 
     budget: 20m
     out: runs/a
-    settings: {method: {k: 0.2}, space: {layers: 8}}
+    settings: {recipe: {lr: 0.1}}
 
 and the command line wins where both name a word."""
 
@@ -36,14 +36,19 @@ def add_run_options(parser: Parser, *, searches: bool, trains: bool) -> None:
     parser.option("--budget", metavar="B", help="90s, 20m, 1.5h, 2d, '50 epochs': the time you give, loading included")
     parser.option("--out", metavar="RUN", help="folder of the run, new (default: the next free one in runs/)")
     if searches:
-        parser.option("--space", metavar="S", help="search space; see: chronas list spaces")
-        parser.option("--method", metavar="M", help="search method; see: chronas list methods")
+        space, method = "superkernel", "nasib"
+        if trains:
+            space, method = f"fit chooses; with --method {space}", f"fit chooses; with --space {method}"
+        parser.option("--space", metavar="S", help=f"search space (default: {space}); see: chronas list spaces")
+        parser.option("--method", metavar="M", help=f"search method (default: {method}); see: chronas list methods")
         parser.option("--preset", metavar="P", help="named settings of the method; see: chronas list presets")
         parser.option("--max-params", metavar="N", type=count, help="most parameters of the network, e.g. 1M")
         parser.option("--max-flops", metavar="N", type=count, dest="max_madds",
                       help="most multiply-adds per image (what papers call FLOPs), e.g. 50M")  # fmt: skip
-    parser.option("--recipe", metavar="R", help="how a network is trained; see: chronas list recipes")
-    parser.option("--set", metavar="G.K=V", action="append", help="one setting, e.g. method.k=0.2 (repeatable)")
+    parser.option(
+        "--recipe", metavar="R", help="how a network is trained (default: progressive); see: chronas list recipes"
+    )
+    parser.option("--set", metavar="G.K=V", action="append", help="one setting, e.g. recipe.lr=0.1 (repeatable)")
     parser.option("--config", metavar="FILE", help="YAML file with the same words; the command line wins")
     parser.option("--seed", metavar="N", type=whole, help="same seed, same result (default: 0)")
     parser.option("--device", metavar="D", help="auto, cpu, cuda, cuda:1 (default: auto)")

@@ -17,10 +17,15 @@ from chronas.errors import DataError
 CHUNK = 1024
 
 
+BRIGHT_16 = 2**14
+"""16-bit images whose brightest pixel is below this are of another depth, and nobody says which."""
+
+
 def to_pixels(values: npt.ArrayLike, where: str) -> Pixels:
     """Images (n,h,w,c), (n,c,h,w) or (n,h,w) as (n, h, w, c) uint8, c = 1 or 3.
 
-    Whole numbers must lie in 0..255 (uint16: 0..65535), floats in 0..1 or 0..255. Raises DataError otherwise.
+    Whole numbers must lie in 0..255 (or be uint16 of the whole range to 65535), floats in 0..1 or 0..255. Raises
+    DataError otherwise.
     """
     array = np.asarray(values)
     if array.ndim == 3:
@@ -39,7 +44,10 @@ def _to_bytes(array: npt.NDArray[Any], where: str) -> Pixels:
         return array
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype == np.uint16:
+    if array.dtype == np.uint16 and int(array.max()) > 255:
+        if int(array.max()) < BRIGHT_16:
+            raise DataError(f"{where}: uint16 pixels reach {int(array.max())}, which is neither 8 nor 16 bits. "
+                            "Scale them to 0 to 255.")  # fmt: skip
         return (array // 257).astype(np.uint8)
     if array.dtype.kind not in "iuf":
         raise DataError(f"{where}: pixels must be numbers, not {array.dtype}.")

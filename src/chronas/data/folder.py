@@ -24,11 +24,7 @@ def _folders(path: Path) -> list[Path]:
 
 def read(path: Path) -> Raw:
     """The files (not decoded yet). Raises DataError for empty classes or parts of other classes."""
-    folders = {PART_OF_NAME.get(folder.name.lower(), ""): folder for folder in _folders(path)}
-    if "train" not in folders:
-        if set(folders) & {"val", "test"} and len(folders) == len(_folders(path)):
-            raise DataError(f"{path} has {', '.join(sorted(f.name for f in _folders(path)))} but no folder 'train'.")
-        folders = {"train": path}
+    folders, notes = _parts(path)
     listed = {part: _classes(folders[part]) for part in ("train", "val", "test") if part in folders}
     names = tuple(listed["train"])
     problems = [f"{folders[part] / name} has no images" for part in listed for name in names
@@ -40,7 +36,28 @@ def read(path: Path) -> Raw:
             problems.append(_difference(folders[part], missing, strange))
     if problems:
         raise DataError(f"The class folders in {path} are not in order:\n  " + "\n  ".join(problems))
-    return Raw({part: _part(path, listed[part], names) for part in listed}, names)
+    return Raw({part: _part(path, listed[part], names) for part in listed}, names, notes)
+
+
+def _parts(path: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """The folder of each part, and a note on what is not used.
+
+    A folder named like a part is one only where it holds folders: `train` may also be a class.
+    """
+    folders = _folders(path)
+    named = [(part, f) for f in folders if (part := PART_OF_NAME.get(f.name.lower())) is not None and _folders(f)]
+    parts = dict(named)
+    if "train" not in parts:
+        if named and len(named) == len(folders):
+            raise DataError(f"{path} has {', '.join(f.name for f in folders)} but no folder 'train'.")
+        return {"train": path}, ()
+    twice = [f.name for part, f in named if parts[part] != f]
+    if twice:
+        used = [parts[part].name for part, f in named if f.name in twice]
+        raise DataError(f"{path} has two folders for one part of the data: {twice[0]} and {used[0]}. Move one away.")
+    unused = [f.name for f in folders if f not in parts.values()]
+    notes = (f"Not used: {', '.join(unused)} (no split of the data with class folders).",) if unused else ()
+    return parts, notes
 
 
 def _classes(folder: Path) -> dict[str, list[Path]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -18,6 +18,9 @@ CHUNK = 4096
 @dataclass(frozen=True)
 class Split:
     """Images (n, c, h, w) as uint8 and labels (n,) as int64, both on one device."""
+
+    streamed: ClassVar[bool] = False
+    """Whether the images are read from disk again and again."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -80,6 +83,16 @@ class ImageData:
         """What a network must fit."""
         channels, height, width = self.train.shape
         return Task(channels, height, width, len(self.classes))
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the images are read from disk while training."""
+        return self.train.streamed
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the images of all splits take."""
+        return sum(split.images.numel() for split in (self.train, self.val, self.test) if split is not None)
 
     def to(self, device: str | torch.device) -> ImageData:
         """The same data with every split on `device`."""

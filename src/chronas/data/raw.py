@@ -22,6 +22,7 @@ PART_OF_NAME = {
     "validation": "val",
     "dev": "val",
     "test": "test",
+    "testing": "test",
     "t10k": "test",
 }
 

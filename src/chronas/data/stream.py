@@ -30,6 +30,8 @@ class StreamedSplit(Split):
     files: the encoded images, one per label; size: side to bring each to, or None; workers: processes.
     """
 
+    streamed = True
+
     files: tuple[Encoded, ...] = ()
     size: int | None = None
     workers: int = 2
@@ -54,7 +56,8 @@ class StreamedSplit(Split):
         try:
             pixels, _ = open_pixels(item, self.size)
         except DAMAGED as error:
-            raise DataError(f"{item.name} cannot be read: {error}. Remove it, then resume.") from None
+            raise DataError(f"{item.name} cannot be read: {error}. Remove it and start a new run; --skip-bad reads "
+                            "every image beforehand and goes on without such.") from None  # fmt: skip
         channels, height, width = self.shape
         if pixels.shape[:2] != (height, width):
             raise DataError(f"{item.name} is {pixels.shape[1]}x{pixels.shape[0]}, not {width}x{height}; pass --size.")
@@ -88,7 +91,7 @@ def files_fingerprint(splits: Iterable[StreamedSplit]) -> str:
         digest.update(split.labels.numpy().data)
         for item in split.files:
             size = item.content.stat().st_size if isinstance(item.content, Path) else len(item.content)
-            digest.update(f"{item.name}\0{size}\0".encode())
+            digest.update(f"{item.name}\0{size}\0".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

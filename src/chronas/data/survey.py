@@ -1,4 +1,4 @@
-"""A look at the headers of many images, without decoding them."""
+"""A look at many images that stay on the disk: at their headers, or with `skip_bad` at all of each."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from PIL import Image
 
-from chronas.data.decode import DAMAGED, GREY_MODES, check_size, mixed_message, reason, unreadable_message
+from chronas.data.decode import (
+    DAMAGED,
+    GREY_MODES,
+    check_size,
+    mixed_message,
+    open_pixels,
+    reason,
+    unreadable_message,
+)
 from chronas.data.raw import Encoded
 from chronas.errors import DataError
 
@@ -34,9 +43,12 @@ def first_size(items: Sequence[Encoded]) -> tuple[int, int] | None:
 
 
 def survey(items: Sequence[Encoded], size: int | None, skip_bad: bool) -> Survey:
-    """Read every header. Raises DataError for unreadable images (unless `skip_bad`), mixed sizes."""
+    """Read every header. Raises DataError for unreadable images (unless `skip_bad`), mixed sizes.
+
+    With `skip_bad` every image is decoded, so that none is met in the middle of a training.
+    """
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(_header, items))
+        found = list(pool.map(partial(_whole, size=size) if skip_bad else _header, items))
     bad = {i: head for i, head in enumerate(found) if isinstance(head, str)}
     good = {i: head for i, head in enumerate(found) if not isinstance(head, str)}
     if bad and (not skip_bad or not good):
@@ -52,6 +64,18 @@ def survey(items: Sequence[Encoded], size: int | None, skip_bad: bool) -> Survey
         check_size(height, width, items[first].name)
     grey = all(head[2] for head in good.values())
     return Survey((1 if grey else 3, size or height, size or width), bad)
+
+
+def _whole(item: Encoded, size: int | None) -> tuple[int, int, bool] | str:
+    """`_header` of an image that can be decoded."""
+    head = _header(item)
+    if isinstance(head, str):
+        return head
+    try:
+        open_pixels(item, size)
+    except DAMAGED as error:
+        return reason(error)
+    return head
 
 
 def _header(item: Encoded) -> tuple[int, int, bool] | str:

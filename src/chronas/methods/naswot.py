@@ -23,7 +23,7 @@ from chronas.work import Evaluate, Fidelity
 
 @dataclass(frozen=True)
 class NaswotSettings:
-    """samples: architectures drawn (paper: 10, 100, 1000). proxy: the registered name of the score."""
+    """samples: architectures drawn (paper: 10, 100, 1000); proxy: the registered name of the score"""
 
     samples: int = 1000
     proxy: str = "naswot"

@@ -44,7 +44,7 @@ def write_report(run: Path) -> Path:
     Raises EnvironmentFault where the disk is full.
     """
     target = Path(run) / "report.html"
-    write_bytes(target, render(collect(Path(run))).encode())
+    write_bytes(target, render(collect(Path(run))).encode("utf-8", "replace"))
     return target
 
 

@@ -167,10 +167,7 @@ def check_format(found: object, expected: int, subject: str) -> None:
     if not isinstance(found, int) or isinstance(found, bool):
         raise RunError(f"{subject} has no format number, so Chronas did not write it. Restore it from a copy.")
     if found > expected:
-        raise RunError(
-            f"{subject} was written by format {found}, this version reads {expected}: upgrade chronas"
-            " (pip install --upgrade chronas)."
-        )
+        raise RunError(f"{subject} was written by format {found}, this version reads {expected}: upgrade Chronas.")
     if found < expected:
         raise RunError(
             f"{subject}: format {found} is too old, this version reads {expected}. Use the chronas version"

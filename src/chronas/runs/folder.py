@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import fcntl
 import json
 import os
@@ -218,6 +219,13 @@ def refuse_occupied(path: Path) -> None:
         others = [journal.name]
     if others:
         raise UsageError(f"{path} is not empty (it holds {others[0]!r}) and holds no run. Choose another --out.")
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Raise PermissionError where nothing can be written at `path`, or below the nearest folder above it."""
+    there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
 
 
 def _why_no_run(path: Path) -> str:

@@ -20,7 +20,7 @@ RIVAL = "full-32-1-1-2-basic"
 
 @dataclass(frozen=True)
 class ResNetSettings:
-    """widths: channels of the first stage to choose from; most_blocks: per stage; dropout before the classifier."""
+    """widths: channels of the first stage to choose from; most_blocks: per stage; dropout: before the classifier"""
 
     widths: tuple[int, ...] = (16, 24, 32, 48, 64, 96)
     most_blocks: int = 3

@@ -30,7 +30,7 @@ class SuperkernelSettings:
     layers      number of searched layers (paper: 12)
     width       channels after the stem; each reduction doubles them (the paper gives no number)
     m           superkernel size: options are all i x j with i, j <= m (paper: 9, so 81 options)
-    dense_limit K: i*j above it turns the kernel depthwise-separable (paper: 9)
+    dense_limit  K: i*j above it turns the kernel depthwise-separable (paper: 9)
     reductions  factorised reductions, spread evenly over the depth (paper: 3; fewer on small images)
     options     when given, these operations replace the m*m kernels: the narrow space of "NASIB-1",
                 e.g. ("conv3x3", "sep3x3", "conv5x5", "sep5x5", "avg3x3", "max3x3") is ENAS's list

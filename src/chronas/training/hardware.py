@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -32,11 +33,14 @@ class Hardware:
             raise UsageError(f"precision must be auto, float32 or bfloat16, but got {precision!r}.")
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        kind = device.partition(":")[0]
-        if kind not in ("cpu", "cuda"):
+        kind, _, number = device.partition(":")
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
             raise UsageError(f"device must be auto, cpu, cuda or cuda:N, but got {device!r}.")
         if kind == "cuda" and not torch.cuda.is_available():
             raise EnvironmentFault(f"The device {device!r} was asked for, but torch sees no CUDA GPU here.")
+        if number and int(number) >= torch.cuda.device_count():
+            raise EnvironmentFault(f"The device {device!r} was asked for, but torch sees {torch.cuda.device_count()} "
+                                   "CUDA GPUs here, numbered from 0.")  # fmt: skip
         if precision == "auto":
             return cls(device, _native_bfloat16(kind))
         return cls(device, precision == "bfloat16")

@@ -20,6 +20,7 @@ class Recipe:
     schedule         one_cycle: linear up for a quarter, linear down to nearly 0; cosine: from lr to 0
     weight_decay     L2 on convolutions and the classifier; label_smoothing: in [0, 1)
     clip             limit of the gradient's norm, 0 for none; dropout: in front of the classifier
+    cutout           side of a square that is blanked in every training image, as a share of the image's side
     batch_size       images per step; on small data at most a sixteenth of the training images
     shrink           the first images are shrunk to this part of their side, and grow to full size until the
                      progress `full_size_at` (progressive resizing: early steps need no details and cost less)
@@ -43,6 +44,10 @@ class Recipe:
         if not 0.25 <= self.shrink <= 1 or not 0 < self.full_size_at <= 1:
             raise UsageError(f"recipe.shrink must lie in 0.25 to 1 and full_size_at in (0, 1], but got {self}.")
         if self.lr <= 0 or self.batch_size < 2 or not 0 <= self.label_smoothing < 1 or not 0 <= self.dropout < 1:
+            raise UsageError(f"The recipe is out of range: {self}.")
+        if not 0 <= self.cutout <= 1:
+            raise UsageError(f"recipe.cutout is a share of the image's side, from 0 to 1, but got {self.cutout}.")
+        if self.clip < 0 or self.weight_decay < 0 or not 0 <= self.momentum < 1:
             raise UsageError(f"The recipe is out of range: {self}.")
 
     def rate(self, progress: float) -> float:
