@@ -265,7 +265,7 @@ def test_a_kill_while_saving_leaves_the_one_before(
     assert loaded.notes == []
 
 
-@pytest.mark.parametrize(("number", "words"), [(0, "too old"), (2, "upgrade chronas")])
+@pytest.mark.parametrize(("number", "words"), [(0, "too old"), (2, "upgrade Chronas")])
 def test_another_format_is_an_error_and_no_step_back(tmp_path: Path, number: int, words: str) -> None:
     fill(tmp_path, 1, 2)
     path = tmp_path / "search-000002.json"
