@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from typing import Any
 
@@ -13,7 +14,7 @@ from chronas.methods.oneshot import OneShotMethod
 from chronas.settings import resolve
 from chronas.spaces.superkernel import SuperkernelSettings, SuperkernelSpace
 from chronas.testing.methods import FakeRun, check_mix, made_up_accuracy
-from chronas.work import Advance, Evaluate
+from chronas.work import Advance, Evaluate, Outcome
 
 LAYERS, OPTIONS = 3, 9
 WANTED = (4, 0, 8)
@@ -113,6 +114,26 @@ def test_the_shortlist_is_trained_with_the_rest_of_the_budget() -> None:
     listed = {tuple(w["choices"]) for w in finals}
     assert 2 <= len(listed) <= 6
     assert run.method.best() == max(listed, key=made_up_accuracy)
+
+
+@pytest.mark.parametrize(("passes", "has_round"), [(0.4, False), (2.0, True)])
+def test_a_budget_of_few_passes_has_no_final_round(passes: float, has_round: bool) -> None:
+    """`passes` over the images for each of six trainings; half of the budget would be theirs, in nine parts."""
+    method = fair(shortlist=6, train_share=0.5)
+    for step in range(1, 100):
+        progress = step / 100
+        work = method.ask(1, progress - 0.01)
+        if not isinstance(work[0], Advance):
+            break
+        method.weight_mix(progress)
+        method.tell(Outcome(work[0], {}, {"epochs": passes * 18 / 100}), progress)
+        if step == 10:
+            again = fair(shortlist=6, train_share=0.5)
+            again.load(copy.deepcopy(method.state()))
+            method = again
+    assert (step == 51) is has_round
+    assert (method.train_until == 0.5) is has_round
+    assert (step == 99) is not has_round
 
 
 def test_the_shortlist_holds_the_best_alphas() -> None:

@@ -240,7 +240,7 @@ def test_no_scores_no_change() -> None:
     """Without a proxy nothing is asked, drawn or kept that was not before."""
     method = Nasib(space(), NasibSettings(), 0)
     assert method.ask(1, 0.0) == [Advance()]
-    assert set(method.state()) == {"rng", "rule", "finals"}
+    assert set(method.state()) == {"rng", "rule", "finals", "length"}
     assert "prior_agreement" not in method.scalars()
 
 

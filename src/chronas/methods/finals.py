@@ -57,7 +57,7 @@ class FinalRound:
         self.alphas = [np.nan_to_num(row, nan=float(np.nanmin(row)) - 1.0) for row in alphas]
         self.shares, self.prior = list(shares), prior
         self.proposals = proposals
-        self.last = max(1, count // 4)
+        self.last = last_of(count)
         self.seen: list[tuple[Choices, float]] = []
         self.pool: list[Choices] = []
         self._asked = self._told = 0
@@ -207,6 +207,11 @@ class FinalRound:
         made.short.load(state["short"])
         made.long.load(state["long"])
         return made
+
+
+def last_of(count: int) -> int:
+    """How many of `count` are trained longer at the end."""
+    return max(1, count // 4)
 
 
 def _extreme(tables: Sequence[Floats], weights: Floats) -> Choices:

@@ -4,8 +4,10 @@ Preset `paper` is Algorithm 1 (`chronas.methods.nasib_paper`). The default rule 
 keeps its ideas (two options compared per layer, least-used first, an explored share of k^progress, the budget
 decides how much is explored) and changes how credit is given, because the paper's rule picks architectures
 worse than random ones in small budgets: see docs/nasib.md for the ablation. The end of the budget trains a
-shortlist briefly from scratch (`chronas.methods.finals`), and the best of it is the result. With `prior_proxy` the
-search begins with scores of untrained networks, which decide where alphas start (`chronas.methods.nasib_prior`).
+shortlist briefly from scratch (`chronas.methods.finals`), and the best of it is the result; where that would be less
+than a pass over the images each, the supernet trains to the end and the argmax of alpha is the result. With
+`prior_proxy` the search begins with scores of untrained networks, which decide where alphas start
+(`chronas.methods.nasib_prior`).
 
 Left open by the papers, chosen here: lam 0.1 and raw counts in P1 (preset `paper`), supernet batch 64, learning
 rate 0.05, clipping at 5, L2 3e-4, no dropout while searching, crop and flip on colour images.
@@ -23,7 +25,7 @@ from torch import Tensor
 
 from chronas.errors import UsageError
 from chronas.methods.base import Inspection
-from chronas.methods.finals import FinalRound
+from chronas.methods.finals import LONGER, FinalRound, last_of
 from chronas.methods.nasib_fair import FairRule
 from chronas.methods.nasib_paper import PaperRule
 from chronas.methods.nasib_prior import ScoredPrior, prior_alphas
@@ -33,6 +35,8 @@ from chronas.spaces import Space
 from chronas.work import Advance, Choices, Evaluate, Outcome, Work
 
 Floats = npt.NDArray[np.float64]
+SETTLED_AT = 0.03
+"""The part of the budget after which its passes over the images are known well enough to plan the rest."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class NasibSettings:
     shortlist        architectures trained briefly from scratch in the final round, 0 for no such round
     proposals        what the final round trains: spread (extremes of the space too) or pool (near random and best)
     train_share      part of the budget that trains the supernet when there is a final round
+    least_passes     passes over the training images that each training of the final round must be worth; with less
+                     there is no such round, because what learns fastest would win (0: there always is one)
     interleave       epoch: a pass over the training images, then one over the held-out ones; step: spread evenly
     architecture_steps  per weight step, with interleave=step
     paths            fair: options per layer in a weight step, 1 or 2 (a plain sum)
@@ -74,6 +80,7 @@ class NasibSettings:
     shortlist: int = 10
     proposals: Literal["spread", "pool"] = "spread"
     train_share: float = 0.3
+    least_passes: float = 1.0
     interleave: Literal["epoch", "step"] = "step"
     architecture_steps: float = 0.2
     paths: int = 1
@@ -90,9 +97,9 @@ class NasibSettings:
             raise UsageError(f"method.k must lie in (0, 1], but got {self.k}.")
         if not 0 < self.train_share <= 1 or not 0 <= self.warm < 1:
             raise UsageError(f"method.train_share and method.warm are shares, but got {self.train_share}, {self.warm}.")
-        if self.architecture_steps < 0 or self.memory < 1:
-            raise UsageError("method.architecture_steps must be at least 0 and method.memory at least 1, but got "
-                             f"{self.architecture_steps} and {self.memory}.")  # fmt: skip
+        if self.architecture_steps < 0 or self.memory < 1 or self.least_passes < 0:
+            raise UsageError("method.architecture_steps, least_passes must be at least 0, method.memory 1, but got "
+                             f"{self.architecture_steps}, {self.least_passes} and {self.memory}.")  # fmt: skip
         for name in ("lam", "frequency_scale", "alpha_lr", "visits"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"method.{name} must be positive, but got {getattr(self, name)}.")
@@ -125,7 +132,10 @@ class Nasib(OneShotMethod):
         self.scored = ScoredPrior(space, settings, seed) if settings.prior_proxy else None
         self.rule = self._rule()
         self.train_until = settings.train_share if settings.shortlist else 1.0
+        self._passes = 0.0
+        self._settled = not settings.shortlist or not settings.least_passes
         self._finals: FinalRound | None = None
+        self._told: list[str] = []
 
     def _rule(self) -> PaperRule | FairRule:
         """The rule at its start: with the named priors, and the one from scores once there is one."""
@@ -146,7 +156,7 @@ class Nasib(OneShotMethod):
             self.rule = self._rule()
         if progress < self.train_until:
             return [Advance()]
-        if not self.settings.shortlist:
+        if self.train_until == 1.0:
             return []
         if self._finals is None:
             self._finals = self._final_round()
@@ -164,8 +174,25 @@ class Nasib(OneShotMethod):
         rows = None if self.scored is None else self.scored.rows
         return rows if rows is not None and any(row.any() for row in rows) else None
 
+    def _settle(self, progress: float) -> None:
+        """Early on: is the budget worth a final round? If not, training begins anew, with all of it in view."""
+        so_far = progress - self._scoring_until
+        if so_far < SETTLED_AT:
+            return
+        self._settled = True
+        meant = self.settings.shortlist + LONGER * last_of(self.settings.shortlist)
+        each = self._passes / so_far * (1 - self.train_until) / meant
+        if 0 < each < self.settings.least_passes:
+            self.train_until = 1.0
+            self.rule = self._rule()
+            self._told.append(f"There is no final round: each of its trainings would be worth {each:.2f} passes over "
+                              "the training images. The supernet is trained to the end instead.")  # fmt: skip
+
     def tell(self, outcome: Outcome, progress: float) -> None:
         if not isinstance(outcome.work, Evaluate):
+            self._passes += outcome.price.get("epochs", 0.0)
+            if not self._settled:
+                self._settle(progress)
             return
         if outcome.work.fidelity.kind == "proxy" and self.scored is not None:
             self.scored.tell(outcome)
@@ -203,8 +230,12 @@ class Nasib(OneShotMethod):
 
     def _training(self, progress: float) -> float:
         """Progress of the supernet's training alone, scores of the prior left out."""
-        begun = 0.0 if self.scored is None else self.scored.until
+        begun = self._scoring_until
         return min(1.0, max(0.0, progress - begun) / max(self.train_until - begun, 1e-9))
+
+    @property
+    def _scoring_until(self) -> float:
+        return 0.0 if self.scored is None else self.scored.until
 
     # -- looking and keeping ---------------------------------------------------------------------------
 
@@ -232,12 +263,14 @@ class Nasib(OneShotMethod):
         )
 
     def notes(self) -> list[str]:
-        return [] if self.scored is None else self.scored.notes()
+        told, self._told = self._told, []
+        return told if self.scored is None else [*self.scored.notes(), *told]
 
     def state(self) -> dict[str, Any]:
         finals = None if self._finals is None else self._finals.state()
         scored = {} if self.scored is None else {"prior": self.scored.state()}
-        return {**super().state(), "rule": self.rule.state(), "finals": finals, **scored}
+        length = {"until": self.train_until, "passes": self._passes, "settled": self._settled}
+        return {**super().state(), "rule": self.rule.state(), "finals": finals, "length": length, **scored}
 
     def load(self, state: Mapping[str, Any]) -> None:
         super().load(state)
@@ -245,6 +278,8 @@ class Nasib(OneShotMethod):
             self.scored.load(state["prior"])
             self.rule = self._rule()
         self.rule.load(state["rule"])
+        length = state["length"]
+        self.train_until, self._passes, self._settled = length["until"], length["passes"], length["settled"]
         self._finals = None
         if state["finals"] is not None:
             self._finals = FinalRound.restored(
