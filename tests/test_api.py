@@ -156,6 +156,8 @@ def test_no_time_to_train_is_told_with_a_better_budget(
     assert RunFolder.open(run).read_result()["status"] == "failed"  # type: ignore[index]
     with pytest.raises(UsageError, match=r"Give a budget of at least 20\d s"):
         api.train(run, images, budget="20s")
+    with pytest.raises(UsageError, match=r"Give a budget of at least 20\d s"):
+        api.resume(run / "train")
 
 
 def test_words_for_images_that_are_loaded_already_are_refused(images: Path, tmp_path: Path) -> None:

@@ -55,9 +55,8 @@ class TrainStage:
         context, seed = self.context, derive(self.context.spec.seed, "train")
         net = seeded_network(lambda: nets.build(network.architecture, context.data.task), seed, "network")
         closing = self._closing_seconds(net)
-        begun = self.windows.begun(network.name)
         ledger = self.windows.ledger(network.name, closing, self._epochs(network.name))
-        if not begun and ledger.exhausted:
+        if ledger.exhausted and not self.windows.worked(network.name):
             return self._no_time(network, closing, ledger)
         self.account.begin(f"train {network.name}", ledger)
         recipe = network.recipe or context.recipe

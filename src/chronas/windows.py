@@ -58,21 +58,16 @@ class Windows:
         """When the data was loaded, on the run's clock."""
         return next(float(r["t"]) for r in self.context.folder.journal.records() if r["kind"] == "start")
 
-    def begun(self, name: str) -> bool:
-        """Whether the journal holds the beginning of a stage."""
-        return self._beginning(name) is not None
-
-    def _beginning(self, name: str) -> float | None:
-        for record in self.context.folder.journal.records():
-            if record["kind"] == "stage" and record["name"] == name and record["event"] == "begin":
-                return float(record["started"])
-        return None
+    def worked(self, name: str) -> bool:
+        """Whether the journal tells of any work in a stage, beyond its beginning."""
+        kinds = ("snapshot", "outcome", "epoch")
+        return any(r["kind"] in kinds and r["stage"] == name for r in self.context.folder.journal.records())
 
     def _started(self, name: str) -> float:
         """When a stage began on the run's clock: where its journal says so, else now."""
-        known = self._beginning(name)
-        if known is not None:
-            return known
+        for record in self.context.folder.journal.records():
+            if record["kind"] == "stage" and record["name"] == name and record["event"] == "begin":
+                return float(record["started"])
         # The search's clock starts with the run: loading counts.
         first = name == "search" or (name == "found" and self.context.spec.verb == "train")
         started = 0.0 if first else self.context.clock()
