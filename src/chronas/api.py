@@ -205,8 +205,8 @@ def _start(
     clock = RunClock(started=options.started)
     limit = Budget.parse(budget)
     check_groups(options.settings or {})
-    if verb == "train":
-        _check_training(options)
+    if verb == "train" and options.baselines:
+        raise UsageError("Baselines are drawn from the space of a search: take them along with fit.")
     seed = options.seed or 0
     test_share = TEST_SHARE if options.test_share is None else options.test_share
     words = DataSpec(_source_name(data), options.size, options.val_share, options.limit, options.skip_bad, test_share)
@@ -225,15 +225,6 @@ def _start(
         folder = RunFolder.create(out, {**spec.to_json(), **mark})
         with folder.locked():
             return _run(folder, spec, loaded, clock, options.listeners, stop)
-
-
-def _check_training(options: Options) -> None:
-    """Refuse words that would do nothing."""
-    idle = [group for group, values in (options.settings or {}).items() if values and group != "recipe"]
-    if idle:
-        raise UsageError(f"A training has a fixed architecture and takes recipe settings alone, not {', '.join(idle)}.")
-    if options.baselines:
-        raise UsageError("Baselines are drawn from the space of a search: take them along with fit.")
 
 
 def _run(

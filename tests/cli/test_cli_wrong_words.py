@@ -25,6 +25,7 @@ RUN = ("fit", "digits", "--budget", "1 epochs")
         (("fit",), "needs DATA"),
         (("fit", "digits"), "needs --budget"),
         (("train",), "needs a run or an architecture"),
+        (("train", "runs/a", "digits", "--budget", "3s", "--set", "method.k=0.2"), "recipe settings alone, not method"),
         (("fit", "digits", "--budget", "30"), "no unit"),
         (("fit", "digits", "--budget", "30 parsecs"), "parsecs"),
         (("fit", "digits", "--budget"), "--budget: expected one argument"),

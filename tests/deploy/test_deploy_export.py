@@ -95,7 +95,7 @@ def test_onnx_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(EnvironmentFault, match=r"chronas\[export\]"):
+    with pytest.raises(EnvironmentFault, match=r"-e '\.\[export\]'"):
         export(kernels(), "onnx", tmp_path / "model.onnx")
 
 

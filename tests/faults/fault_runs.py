@@ -23,7 +23,10 @@ from chronas.runs.journal import Journal
 CHILD = Path(__file__).with_name("child.py")
 SPACE = {"layers": 2, "width": 4, "m": 3}
 BUDGETS = {"nasib": "5 epochs", "rsps": "5 epochs", "random": "6 epochs", "halving": "6 epochs"}
-SETTINGS = {"random": {"candidates": 4}, "halving": {"candidates": 3}, "rsps": {"candidates": 4, "train_share": 0.7}}
+SETTINGS = {
+    "random": {"candidates": 4}, "halving": {"candidates": 3}, "rsps": {"candidates": 4, "train_share": 0.7},
+    "nasib": {"least_passes": 0},
+}  # fmt: skip
 TIMES = {"seconds", "images_per_second", "step_seconds"}
 
 

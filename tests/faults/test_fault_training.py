@@ -208,7 +208,7 @@ def test_memory_that_does_not_suffice_for_held_out_images(tmp_path: Path, monkey
 
     monkeypatch.setattr(SupernetTrainer, "_learn_architecture", learn)
     # An architecture step after every weight step: the search is short.
-    done = fit(tmp_path / "run", "nasib", method={"architecture_steps": 1.0})
+    done = fit(tmp_path / "run", "nasib", method={"architecture_steps": 1.0, "least_passes": 0})
     assert done.result["status"] == "finished"
     assert [note.split(":")[0] for note in notes(tmp_path / "run")] == ["Out of memory"]
 

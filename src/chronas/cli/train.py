@@ -26,6 +26,9 @@ def run(words: Namespace, started: float) -> int:
     if not hasattr(words, "source"):
         raise UsageError("chronas train needs a run or an architecture: chronas train runs/a photos --budget 20m")
     given = run_words(parser(), words)
+    idle = [group for group, values in given.options["settings"].items() if values and group != "recipe"]
+    if idle:
+        raise UsageError(f"A training has a fixed architecture and takes recipe settings alone, not {', '.join(idle)}.")
     source = Path(words.source).expanduser()
     architecture = architecture_file(source) if source.is_file() else source
     words.out = out = given.out or (named_after(given.data) if source.is_file() else source / TRAINED)
