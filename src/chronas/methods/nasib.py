@@ -132,7 +132,7 @@ class Nasib(OneShotMethod):
         self.scored = ScoredPrior(space, settings, seed) if settings.prior_proxy else None
         self.rule = self._rule()
         self.train_until = settings.train_share if settings.shortlist else 1.0
-        self._passes = 0.0
+        self._passes = self._anew = 0.0
         self._settled = not settings.shortlist or not settings.least_passes
         self._finals: FinalRound | None = None
         self._told: list[str] = []
@@ -183,7 +183,7 @@ class Nasib(OneShotMethod):
         meant = self.settings.shortlist + LONGER * last_of(self.settings.shortlist)
         each = self._passes / so_far * (1 - self.train_until) / meant
         if 0 < each < self.settings.least_passes:
-            self.train_until = 1.0
+            self.train_until, self._anew = 1.0, progress
             self.rule = self._rule()
             self._told.append(f"There is no final round: each of its trainings would be worth {each:.2f} passes over "
                               "the training images. The supernet is trained to the end instead.")  # fmt: skip
@@ -229,8 +229,8 @@ class Nasib(OneShotMethod):
         self.rule.update(loss, mix, self._training(progress))
 
     def _training(self, progress: float) -> float:
-        """Progress of the supernet's training alone, scores of the prior left out."""
-        begun = self._scoring_until
+        """Progress of the supernet's training alone, scores of the prior and what was begun anew left out."""
+        begun = max(self._scoring_until, self._anew)
         return min(1.0, max(0.0, progress - begun) / max(self.train_until - begun, 1e-9))
 
     @property
@@ -269,7 +269,8 @@ class Nasib(OneShotMethod):
     def state(self) -> dict[str, Any]:
         finals = None if self._finals is None else self._finals.state()
         scored = {} if self.scored is None else {"prior": self.scored.state()}
-        length = {"until": self.train_until, "passes": self._passes, "settled": self._settled}
+        length = {"until": self.train_until, "passes": self._passes, "settled": self._settled,
+                  "anew": self._anew}  # fmt: skip
         return {**super().state(), "rule": self.rule.state(), "finals": finals, "length": length, **scored}
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -279,7 +280,8 @@ class Nasib(OneShotMethod):
             self.rule = self._rule()
         self.rule.load(state["rule"])
         length = state["length"]
-        self.train_until, self._passes, self._settled = length["until"], length["passes"], length["settled"]
+        self.train_until, self._passes = length["until"], length["passes"]
+        self._settled, self._anew = length["settled"], length["anew"]
         self._finals = None
         if state["finals"] is not None:
             self._finals = FinalRound.restored(
