@@ -19,7 +19,7 @@ from chronas.methods import METHODS
 from chronas.sizing import race, target_epochs
 from chronas.spaces import SPACES
 from chronas.spaces.limits import Limits
-from chronas.spec import DataSpec, RunSpec, Verb
+from chronas.spec import USUAL_METHOD, USUAL_RECIPE, USUAL_SPACE, DataSpec, RunSpec, Verb
 from chronas.training.hardware import Hardware
 from chronas.training.recipes import RECIPES
 
@@ -36,7 +36,6 @@ LEAST_CANDIDATES = 3
 """With fewer there is no race: what timing has chosen is as good a guess."""
 UNTIMED = 3600.0
 """A `fit` in epochs or evaluations searches for the part of it that so many seconds would give."""
-DEFAULT_RECIPE = "progressive"
 
 
 def search_share(seconds: float) -> float:
@@ -82,9 +81,9 @@ def plan_fit(
             settings["method"] = {"candidates": len(first), "first": first, **settings.get("method", {})}
             notes = (_explain(first, share),)
     else:
-        space, method = options.space or "superkernel", options.method or "nasib"
+        space, method = options.space or USUAL_SPACE, options.method or USUAL_METHOD
         share = 0.4 if share is None else share
-    recipe = options.recipe or DEFAULT_RECIPE
+    recipe = options.recipe or USUAL_RECIPE
     _check(space, method, recipe)
     settings["method"] = {**_counted(method, budget), **_preset(method, options.preset), **settings.get("method", {})}
     return RunSpec(

@@ -13,6 +13,8 @@ from chronas.errors import RunError, UnknownNameError
 
 Verb = Literal["search", "fit", "train"]
 GROUPS = ("space", "method", "supernet", "recipe")
+USUAL_SPACE, USUAL_METHOD, USUAL_RECIPE = "superkernel", "nasib", "progressive"
+"""What a run takes where neither the user nor `fit` decides."""
 BASELINES = ("random", "plain")
 _SHAPES: Mapping[str, type[Any] | tuple[type[Any], ...]] = {
     "data": dict, "budget": dict, "seed": int, "device": str, "precision": str, "space": str, "method": str,

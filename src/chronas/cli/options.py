@@ -11,7 +11,7 @@ from chronas.budget import Budget
 from chronas.cli.config import merged
 from chronas.cli.words import Namespace, Parser, count, decimal, one_of, whole
 from chronas.errors import UnknownNameError, UsageError
-from chronas.spec import BASELINES
+from chronas.spec import BASELINES, USUAL_METHOD, USUAL_RECIPE, USUAL_SPACE
 
 if TYPE_CHECKING:
     from chronas.api import Options
@@ -36,7 +36,7 @@ def add_run_options(parser: Parser, *, searches: bool, trains: bool) -> None:
     parser.option("--budget", metavar="B", help="90s, 20m, 1.5h, 2d, '50 epochs': the time you give, loading included")
     parser.option("--out", metavar="RUN", help="folder of the run, new (default: the next free one in runs/)")
     if searches:
-        space, method = "superkernel", "nasib"
+        space, method = USUAL_SPACE, USUAL_METHOD
         if trains:
             space, method = f"fit chooses; with --method {space}", f"fit chooses; with --space {method}"
         parser.option("--space", metavar="S", help=f"search space (default: {space}); see: chronas list spaces")
@@ -46,7 +46,7 @@ def add_run_options(parser: Parser, *, searches: bool, trains: bool) -> None:
         parser.option("--max-flops", metavar="N", type=count, dest="max_madds",
                       help="most multiply-adds per image (what papers call FLOPs), e.g. 50M")  # fmt: skip
     parser.option(
-        "--recipe", metavar="R", help="how a network is trained (default: progressive); see: chronas list recipes"
+        "--recipe", metavar="R", help=f"how a network is trained (default: {USUAL_RECIPE}); see: chronas list recipes"
     )
     parser.option("--set", metavar="G.K=V", action="append", help="one setting, e.g. recipe.lr=0.1 (repeatable)")
     parser.option("--config", metavar="FILE", help="YAML file with the same words; the command line wins")

@@ -72,7 +72,7 @@ class FinalRound:
         left = 1.0 - progress
         if place < self.count:
             self.pool.append(self._next(place))
-            share = left / (self.count - place + LONGER * self.last)
+            share = left / (parts_of(self.count) - place)
             return [Evaluate(self.pool[-1], Fidelity("train", share, level=1 / LONGER))]
         if not self._finalists:
             self._finalists = self.short.ranked()[: self.last]
@@ -212,6 +212,11 @@ class FinalRound:
 def last_of(count: int) -> int:
     """How many of `count` are trained longer at the end."""
     return max(1, count // 4)
+
+
+def parts_of(count: int) -> float:
+    """The time of a round of `count`, in short trainings."""
+    return count + LONGER * last_of(count)
 
 
 def _extreme(tables: Sequence[Floats], weights: Floats) -> Choices:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from chronas.errors import UsageError
 from chronas.methods.base import Inspection
-from chronas.methods.finals import LONGER, FinalRound, last_of
+from chronas.methods.finals import FinalRound, parts_of
 from chronas.methods.nasib_fair import FairRule
 from chronas.methods.nasib_paper import PaperRule
 from chronas.methods.nasib_prior import ScoredPrior, prior_alphas
@@ -180,8 +180,7 @@ class Nasib(OneShotMethod):
         if so_far < SETTLED_AT:
             return
         self._settled = True
-        meant = self.settings.shortlist + LONGER * last_of(self.settings.shortlist)
-        each = self._passes / so_far * (1 - self.train_until) / meant
+        each = self._passes / so_far * (1 - self.train_until) / parts_of(self.settings.shortlist)
         if 0 < each < self.settings.least_passes:
             self.train_until, self._anew = 1.0, progress
             self.rule = self._rule()
