@@ -11,7 +11,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,10 @@ WORDS = (
     "tau is Kendall's, between the scores and those of the first row, those of the second (the same procedure "
     "where edges without a path to the output are not run, as with `naswot`), and the table's validation accuracy."
 )
+IN_FLIGHT = (
+    "1 in flight: in this process, with all its threads. More: processes with one thread each, as a search and "
+    "`chronas score` use them; to begin, they import torch, and each scores a network."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,22 +59,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--networks", type=int, default=200)
     made.add_argument("--batch-size", type=int, default=128)
     made.add_argument("--chunk", type=int, default=10, help="networks per piece")
+    made.add_argument("--flight-chunk", type=int, default=50, help="networks per piece of several in flight")
     made.add_argument("--in-flight", default="1,2", help="networks scored at once, compared with each other")
     made.add_argument("--drawn", type=int, default=1000, help="networks of a whole search, for the share of equal ones")
     made.add_argument("--data", type=Path, default=CIFAR10)
     words = made.parse_args(argv)
     if words.small:
-        words.networks, words.batch_size, words.chunk, words.drawn = 4, 4, 2, 50
-    names = ("networks", "batch_size", "chunk", "in_flight", "drawn")
+        words.networks, words.batch_size, words.chunk, words.flight_chunk, words.drawn = 4, 4, 2, 4, 50
+    names = ("networks", "batch_size", "chunk", "flight_chunk", "in_flight", "drawn")
     setting = {name: getattr(words, name) for name in names}
     record = Record.open(words, {**setting, "data": words.data.name}, argv)
     with until_out_of_time() as finished:
         for seed in words.seeds or (0,):
             record.piece(f"seed={seed} equal", partial(_equal, words, seed))
             for start in range(0, words.networks, words.chunk):
-                key = f"seed={seed} networks {start}"
-                record.piece(f"{key} steps", partial(_steps, words, seed, start), seed)
-                record.piece(f"{key} flight", partial(_flights, words, seed, start), seed)
+                record.piece(f"seed={seed} networks {start} steps", partial(_steps, words, seed, start), seed)
+                end = start + words.chunk
+                if end % words.flight_chunk == 0 or end >= words.networks:
+                    first = (end - 1) // words.flight_chunk * words.flight_chunk
+                    flown = partial(_flights, words, seed, first, min(end, words.networks))
+                    record.piece(f"seed={seed} networks {first} flight", flown, seed)
     blocks, aims = _tables(record)
     record.close("Speed of scoring without training", blocks, finished[0], aims)
     return 0
@@ -266,20 +274,27 @@ def _accuracy(choices: Choices) -> dict[str, float]:
     return found
 
 
-def _flights(words: argparse.Namespace, seed: int, start: int) -> dict[str, Any]:
-    """Seconds for the whole chunk, building included, with so many networks in flight."""
-    from chronas.proxies.many import Candidate, score_many
+def _flights(words: argparse.Namespace, seed: int, first: int, end: int) -> dict[str, Any]:
+    """Seconds for the networks, building included, with so many in flight; and what it takes to begin."""
+    from chronas.proxies.flight import take_off
 
     space, batch = _space(words), _batch(words, seed)
-    chosen = [_drawn(space, seed, i) for i in range(start, min(start + words.chunk, words.networks))]
-    candidates = [Candidate(i, partial(_build, space, one, seed, batch)) for i, one in enumerate(chosen)]
+    builds = [partial(_build, space, _drawn(space, seed, index), seed, batch) for index in range(first, end)]
     counts = [int(word) for word in words.in_flight.split(",")]
-    seconds = {}
-    for count in counts if (start // words.chunk) % 2 == 0 else counts[::-1]:
+    seconds, beginning = {}, {}
+    for count in counts if (first // words.flight_chunk) % 2 == 0 else counts[::-1]:
         began = time.perf_counter()
-        list(score_many("naswot", candidates, batch, in_flight=count))
-        seconds[str(count)] = time.perf_counter() - began
-    return {"seconds": seconds, "networks": len(chosen)}
+        with closing(take_off(count, batch)) as flight:
+            # The first network of each process brings the libraries along.
+            solid = partial(_build, space, _solid(space), seed, batch)
+            for future in [flight.start(("naswot",), solid) for _ in range(count)]:
+                future.result()
+            ready = time.perf_counter()
+            for future in [flight.start(("naswot",), build) for build in builds]:
+                future.result()
+            seconds[str(count)] = time.perf_counter() - ready
+            beginning[str(count)] = ready - began
+    return {"seconds": seconds, "beginning": beginning, "networks": len(builds)}
 
 
 # -- tables --------------------------------------------------------------------------------------------------
@@ -305,22 +320,23 @@ def _tables(record: Record) -> tuple[list[str], dict[str, Any]]:
     )
     blocks = [table(head, lines), WORDS]
     if flights:
-        blocks.append(
-            table(("networks in flight", "seconds a network, built and scored"), _flight_lines(flights, aims))
-        )
+        head = ("networks in flight", "seconds a network, built and scored", "seconds to begin, once")
+        blocks.append(table(head, _flight_lines(flights, aims)))
+        blocks.append(IN_FLIGHT)
     if equal:
         share = mean([piece["different"] / piece["drawn"] for piece in equal])
         aims["different networks among those drawn"] = round(share, 4)
         drawn = equal[0]["drawn"]
         blocks.append(f"Of {drawn} networks drawn, {share * drawn:.0f} are different: equal ones are scored once.")
         if flights:
-            best = min(value for key, value in aims.items() if key.startswith("in flight"))
-            aims[f"seconds for {drawn} networks"] = round(best * share * drawn, 1)
-            ours, theirs = best * share * drawn, mean([row[LITERAL]["seconds"] + row[LITERAL]["build"] for row in rows])
+            times = {count: begin + each * share * drawn for count, (each, begin) in _flown(flights).items()}
+            count = min(times, key=lambda count: times[count])
+            aims[f"seconds for {drawn} networks"] = round(times[count], 1)
+            ours, theirs = times[count], mean([row[LITERAL]["seconds"] + row[LITERAL]["build"] for row in rows])
             aims["times literal, a whole search"] = round(theirs * drawn / ours, 2)
             blocks.append(
-                f"So a search among {drawn} takes {ours:.0f} s. The literal procedure, which scores each of them, "
-                f"takes {theirs * drawn:.0f} s: {theirs * drawn / ours:.1f} times as long."
+                f"So a search among {drawn} with {count} in flight takes {ours:.0f} s. The literal procedure, which "
+                f"scores each of them, takes {theirs * drawn:.0f} s: {theirs * drawn / ours:.1f} times as long."
             )
     return blocks, aims
 
@@ -358,12 +374,23 @@ def _tau(first: Any, second: Any) -> float:
         return math.nan
 
 
+def _flown(flights: Sequence[dict[str, Any]]) -> dict[str, tuple[float, float]]:
+    """By networks in flight: seconds a network, and seconds to begin."""
+    networks = sum(piece["networks"] for piece in flights)
+    return {
+        count: (
+            sum(piece["seconds"][count] for piece in flights) / networks,
+            mean([piece["beginning"][count] for piece in flights]),
+        )
+        for count in flights[0]["seconds"]
+    }
+
+
 def _flight_lines(flights: Sequence[dict[str, Any]], aims: dict[str, Any]) -> list[list[str]]:
     lines = []
-    for count in flights[0]["seconds"]:
-        each = sum(piece["seconds"][count] for piece in flights) / sum(piece["networks"] for piece in flights)
+    for count, (each, begin) in _flown(flights).items():
         aims[f"in flight {count}"] = round(each, 5)
-        lines.append([count, f"{each:.4f}"])
+        lines.append([count, f"{each:.4f}", f"{begin:.1f}"])
     return lines
 
 

@@ -17,8 +17,8 @@ ROOT = Path(chronas.__file__).parent
 MOST_LINES, MOST_FUNCTION_LINES = 400, 60
 
 TORCH_FREE = (
-    "chronas", "architecture", "budget", "errors", "registry", "seeding", "settings", "spec", "task", "unpickle",
-    "work", "__main__", "cli", "data", "deploy", "execution", "methods", "nets", "runs", "testing",
+    "chronas", "architecture", "budget", "errors", "memory", "registry", "seeding", "settings", "spec", "task",
+    "unpickle", "work", "__main__", "cli", "data", "deploy", "execution", "methods", "nets", "runs", "testing",
     "training", "spaces*", "benchmarks*", "reports*", "methods.base", "methods.random", "methods.halving",
     "methods.ranking", "testing.spaces",
 )  # fmt: skip

@@ -33,7 +33,7 @@ class Scores:
 
     columns  proxy name to one score per network, higher is better; None where the proxy has no score
     reasons  proxy name to the messages of the networks without a score
-    seconds  proxy name to seconds per network, building it left out
+    seconds  proxy name to seconds per network, building it left out; several in flight take them at the same time
     """
 
     space: Space
@@ -70,7 +70,7 @@ class Scores:
 
 def score(
     data: Any, *, space: str | Space, proxies: Sequence[str] = ("naswot",), samples: int = 1000, seed: int = 0,
-    batch: int = 128, in_flight: int = 1, settings: Mapping[str, Any] | None = None, device: str = "auto",
+    batch: int = 128, in_flight: int | None = None, settings: Mapping[str, Any] | None = None, device: str = "auto",
     load_options: Mapping[str, Any] | None = None, progress: Progress | None = None,
 ) -> Scores:  # fmt: skip
     """Score `samples` different random networks of a space on one batch of images; nothing is trained.
@@ -78,7 +78,9 @@ def score(
     data          what `chronas.load` takes, or an ImageData
     space         a registered name (with `settings`) or a Space
     proxies       registered names; batch: images that each network sees (fewer where there are no more)
-    in_flight     networks scored side by side on a CPU, each by one thread
+    in_flight     networks scored side by side, each by one thread: by processes on a CPU, by threads on a GPU. None: on
+                  a CPU as many as it has cores and memory for, where there are enough networks that it pays; else 1.
+                  With 1, all cores score each network, whose sums they add up in another order
     load_options  words of `chronas.load`, for example {"size": 32}
 
     Equal networks (`Space.exact`) are drawn once; a space with fewer gives all that chance finds.
@@ -95,12 +97,14 @@ def score(
     from chronas.data.load import load
     from chronas.proxies.many import Candidate, Timed, score_all
     from chronas.training.hardware import Hardware
-    from chronas.training.scores import proxy_batch, untrained
+    from chronas.training.scores import MANY, looks_at_weights, networks_beside, proxy_batch, untrained
 
     images = data if isinstance(data, ImageData) else load(data, seed=seed, **(load_options or {}))
     hardware = Hardware.find(device)
     networks = draw(made, samples, seed)
     given = proxy_batch(images, hardware, seed, batch)
+    if in_flight is None:
+        in_flight = networks_beside(hardware, given) if len(networks) >= MANY else 1
     architectures = [Architecture(made, choices) for choices in networks]
     costs = [nets.cost(architecture, images.task) for architecture in architectures]
     columns: dict[str, tuple[float | None, ...]] = {}
@@ -110,7 +114,9 @@ def score(
         build = [partial(untrained, one, images.task, hardware, seed, names[0]) for one in architectures]
         candidates = [Candidate(place, one) for place, one in enumerate(build)]
         found: dict[str, list[Timed]] = {name: [] for name in names}
-        for _, timed in score_all(names, candidates, given, in_flight=in_flight):
+        # What does not look at weights is done before a process has begun.
+        beside = in_flight if looks_at_weights(names[0]) else 1
+        for _, timed in score_all(names, candidates, given, in_flight=beside):
             for name in names:
                 found[name].append(timed[name])
                 if progress:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 
 from chronas import nets
 from chronas.account import Account
@@ -38,6 +39,7 @@ class SearchStage:
     def __init__(self, context: Context, account: Account, windows: Windows) -> None:
         self.context, self.account, self.windows = context, account, windows
         self.space, self.folder = context.space, context.folder
+        self._closing = ExitStack()
 
     def run(self) -> Reason:
         """Search, unless that is done; returns "interrupted" when asked to stop. Raises TrainingError, RunError."""
@@ -50,7 +52,8 @@ class SearchStage:
         executor, recover = self._executor(method, ledger)
         stage = Stage("search", method, executor, ledger, context.clock, on_best=self._on_best,
                       on_slice=self._on_slice, recover=recover)  # fmt: skip
-        reason = Driver(self.folder, stage, context.stop, list(context.listeners)).run()
+        with self._closing:
+            reason = Driver(self.folder, stage, context.stop, list(context.listeners)).run()
         self._inspect(method, ledger.progress)
         if reason == "finished":
             self._conclude(method)
@@ -94,7 +97,9 @@ class SearchStage:
         needs = METHODS.entry(spec.method).needs
         scores = {}
         if "proxy" in needs:
-            scores["proxy"] = UntrainedScore(self.space, context.data, context.hardware, spec.seed)
+            scores["proxy"] = UntrainedScore(self.space, context.data, context.hardware, spec.seed,
+                                             upcoming=method.upcoming)  # fmt: skip
+            self._closing.callback(scores["proxy"].close)
         if "supernet" not in needs:
             return InlineExecutor(None, {"train": short, **scores}), None
         settings = resolve(SupernetSettings, spec.settings.get("supernet", {}), prefix="supernet")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
-import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ from torch import nn
 from chronas.errors import ProxyError, UnknownNameError, UsageError
 from chronas.proxies import PROXIES
 from chronas.proxies.base import ProxyBatch, score
+from chronas.proxies.flight import Flight, InTurn, Processes, Threads
 from chronas.proxies.guard import untouched
 from chronas.proxies.many import Candidate, score_all, score_many
 from chronas.proxies.ranks import aggregate, kendall_tau
@@ -119,40 +123,54 @@ def test_a_network_that_cannot_take_one_image() -> None:
 
 
 @pytest.mark.parametrize("in_flight", [1, 3])
-@pytest.mark.parametrize("name", ["naswot", "snip"])
-def test_many(name: str, in_flight: int) -> None:
-    batch, built = noise_batch(), []
+def test_many(in_flight: int, tmp_path: Path) -> None:
+    batch, built = noise_batch(), tmp_path / "built"
     kinds = ["both", "dead", "both", "broken", "zero", "dead", "detached"]
 
     def build(kind: str) -> nn.Module:
-        built.append(kind)
-        assert threading.current_thread() is threading.main_thread()
+        with built.open("a") as file:
+            file.write(f"{kind}\n")
         return nn.Sequential(nn.Flatten()) if kind == "broken" else branches(kind)
 
-    candidates = [Candidate(kind, lambda kind=kind: build(kind)) for kind in kinds]  # type: ignore[misc]
+    candidates = [Candidate(kind, partial(build, kind)) for kind in kinds]
     threads = torch.get_num_threads()
-    found = list(score_many(name, candidates, batch, in_flight=in_flight))
+    found = list(score_all(("naswot", "snip"), candidates, batch, in_flight=in_flight))
     assert [candidate.key for candidate, _ in found] == kinds
-    assert built == list(dict.fromkeys(kinds))
+    assert sorted(built.read_text().split()) == sorted(set(kinds))
     assert torch.get_num_threads() == threads
-    for candidate, value in found:
-        if candidate.key == "broken":
-            assert isinstance(value, ProxyError)
-        else:
-            assert value == score(name, branches(str(candidate.key)), batch)
+    for name in ("naswot", "snip"):
+        for candidate, both in found:
+            if candidate.key == "broken":
+                assert isinstance(both[name].score, ProxyError)
+            else:
+                assert both[name].score == score(name, branches(str(candidate.key)), batch)
 
 
-@pytest.mark.parametrize("in_flight", [1, 2])
-def test_a_network_is_built_once_for_all_proxies(in_flight: int) -> None:
-    batch, built = noise_batch(), []
+def test_scores_come_when_they_are_there() -> None:
+    asked: list[int] = []
+
+    def candidates() -> Iterator[Candidate]:
+        for index in range(3):
+            asked.append(index)
+            yield Candidate(index, lambda: branches("both"))
+
+    for place, _ in enumerate(score_many("params", candidates(), noise_batch())):
+        assert asked == list(range(place + 1))
+
+
+@pytest.mark.parametrize("kind", [InTurn, partial(Threads, 2), partial(Processes, 2)])
+def test_a_network_is_built_once_for_all_proxies(kind: Callable[[ProxyBatch], Flight], tmp_path: Path) -> None:
+    batch, built = noise_batch(), tmp_path / "built"
 
     def build() -> nn.Module:
-        built.append(1)
+        with built.open("a") as file:
+            file.write("once")
         return branches("both")
 
     names = ("synflow", "naswot", "grasp", "zen", "params")
-    [(_, found)] = score_all(names, [Candidate("both", build)], batch, in_flight=in_flight)
-    assert len(built) == 1
+    with closing(kind(batch)) as flight:
+        found = flight.start(names, build).result()
+    assert built.read_text() == "once"
     assert list(found) == list(names)
     for name, timed in found.items():
         assert timed.score == score(name, branches("both"), batch)
@@ -166,8 +184,8 @@ def test_threads_are_as_before_when_scoring_is_left_early() -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        with pytest.raises(KeyboardInterrupt):
-            list(score_many("params", [Candidate(0, build)], noise_batch(), in_flight=2))
+        with pytest.raises(KeyboardInterrupt), closing(Threads(2, noise_batch())) as flight:
+            flight.start(("params",), build)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)

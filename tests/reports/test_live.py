@@ -238,10 +238,13 @@ def test_candidates_are_told_apart_from_the_best(run: Path, capsys: pytest.Captu
     view.listener({"kind": "stage", "event": "begin", "what": "search", **common})
     work = {"work": "evaluate", "choices": [0], "fidelity": {"kind": "train", "share": 0.1}}
     place = {"work": work, "error": None, "progress": 0.1, "spent": 3.0, **common}
-    view.listener({"kind": "outcome", "metrics": {"val_accuracy": 70.0}, **place})
+    view.listener({"kind": "outcome", "metrics": {"val_accuracy": 70.0}, "ticket": 0, **place})
+    view.listener({"kind": "outcome", "metrics": {"val_accuracy": 70.0}, "ticket": 0, **place})  # again, after a resume
     view.listener({"kind": "best", "notation": NOTATION, "metrics": {"val_accuracy": 70.0}, **common})
-    view.listener({"kind": "outcome", "metrics": {"val_accuracy": 60.0}, **place, "progress": 0.5, "t": 9.0})
-    view.listener({"kind": "outcome", "metrics": {}, **place, "error": "nan", "progress": 0.9, "t": 15.0})
+    view.listener(
+        {"kind": "outcome", "metrics": {"val_accuracy": 60.0}, **place, "ticket": 1, "progress": 0.5, "t": 9.0}
+    )
+    view.listener({"kind": "outcome", "metrics": {}, **place, "ticket": 2, "error": "nan", "progress": 0.9, "t": 15.0})
     view.listener({"kind": "end", "stage": "run", "reason": "finished", "message": "", "t": 16.0})
     lines = capsys.readouterr().out.splitlines()
     assert f"candidate val 60.0 %  best {NOTATION} (val 70.0 %)  2 evaluated" in lines[-3]

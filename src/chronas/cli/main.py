@@ -19,11 +19,11 @@ from typing import Protocol, cast
 
 import chronas
 from chronas.cli.began import process_began
-from chronas.cli.memory import keep_freed_memory
 from chronas.cli.verbs import VERBS, overview
 from chronas.cli.words import Namespace, Parser
 from chronas.errors import ChronasError, InternalError, UnknownNameError
 from chronas.execution.interrupt import Interrupted
+from chronas.memory import keep_freed_memory
 
 BROKEN_PIPE = 141
 

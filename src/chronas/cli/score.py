@@ -26,7 +26,12 @@ def parser() -> Parser:
     made.option("--samples", metavar="N", type=whole, help="different networks that are drawn (default: 1000)")
     made.option("--out", metavar="FILE", help="all scores as .csv or .parquet")
     made.option("--batch", metavar="N", type=whole, help="images that each network sees (default: 128)")
-    made.option("--in-flight", metavar="N", type=whole, help="networks scored side by side (default: 1)")
+    made.option(
+        "--in-flight",
+        metavar="N",
+        type=whole,
+        help="networks scored side by side (default: as the CPU allows)",
+    )
     made.option("--set", metavar="space.K=V", action="append", help="a setting of the space (repeatable)")
     made.option("--size", metavar="N", type=whole, help="bring all images to N x N pixels")
     made.option("--limit", metavar="N", type=whole, help="use only N training images")

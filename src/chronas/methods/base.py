@@ -53,6 +53,13 @@ class Method(ABC):
     def ask(self, count: int, progress: float) -> Sequence[Work]:
         """At most `count` pieces of work; empty when it waits for a tell or has finished."""
 
+    def upcoming(self, count: int) -> Sequence[Work]:
+        """At most `count` pieces of work that the next `ask`s will give, whatever is told before; changes nothing.
+
+        Somebody may begin with them early. Empty where what comes next depends on what is told.
+        """
+        return ()
+
     @abstractmethod
     def tell(self, outcome: Outcome, progress: float) -> None:
         """Hear what came of a piece of work, failures included."""

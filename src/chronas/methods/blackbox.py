@@ -109,6 +109,9 @@ class Known:
         self._seen.add(self._form(choices))
         return choices
 
+    def __contains__(self, choices: Choices) -> bool:
+        return self._form(choices) in self._seen
+
     def add(self, choices: Choices) -> bool:
         """Whether `choices` was new."""
         form = self._form(choices)

@@ -8,7 +8,7 @@ released code gives it 0). Ends by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from chronas.methods.ranking import ScoreBook
 from chronas.seeding import stream
 from chronas.spaces import Space
 from chronas.spaces.moves import sample
-from chronas.work import Evaluate, Fidelity
+from chronas.work import Choices, Evaluate, Fidelity
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,35 @@ class Naswot(BlackBox):
         super().__init__(space, settings, seed)
         self._book = ScoreBook("score")
         self._drawn = 0
+        self._draws: dict[int, Choices] = {}
         self._known = Known(space, exact=True)
 
     def _next(self) -> Evaluate | None:
         while self._drawn < self.settings.samples:
-            choices = sample(self.space, stream(self.seed, self.name, self._drawn))
+            choices = self._draw(self._drawn)
+            del self._draws[self._drawn]
             self._drawn += 1
             if self._known.add(choices):
-                return Evaluate(choices, Fidelity("proxy", proxy=self.settings.proxy))
+                return self._scored(choices)
         return None
+
+    def upcoming(self, count: int) -> Sequence[Evaluate]:
+        found: dict[Choices, Evaluate] = {}
+        for index in range(self._drawn, self.settings.samples):
+            if len(found) == count:
+                break
+            choices = self._draw(index)
+            if choices not in self._known:
+                found.setdefault(self.space.exact(choices), self._scored(choices))
+        return tuple(found.values())
+
+    def _draw(self, index: int) -> Choices:
+        if index not in self._draws:
+            self._draws[index] = sample(self.space, stream(self.seed, self.name, index))
+        return self._draws[index]
+
+    def _scored(self, choices: Choices) -> Evaluate:
+        return Evaluate(choices, Fidelity("proxy", proxy=self.settings.proxy))
 
     def state(self) -> dict[str, Any]:
         return {**super().state(), "drawn": self._drawn, "known": self._known.state()}

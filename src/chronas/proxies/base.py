@@ -50,7 +50,11 @@ def score(name: str, net: nn.Module, batch: ProxyBatch, *, keep: bool = True) ->
     is thrown away after it: it saves the copies, and the network is left as the proxy leaves it. Raises ProxyError
     where there is no finite score, UnknownNameError for an unknown proxy, UsageError for images on another device.
     """
-    proxy = PROXIES.load(name)
+    return score_by(name, PROXIES.load(name), net, batch, keep)
+
+
+def score_by(name: str, proxy: Proxy, net: nn.Module, batch: ProxyBatch, keep: bool) -> float:
+    """`score` by a proxy that need not be registered."""
     with torch_scope(0, "proxy", name, device=str(batch.images.device)):
         return score_unscoped(name, proxy, net, batch, keep)
 

@@ -29,7 +29,7 @@ class RunState:
         self.stage, self.progress, self.began = "", 0.0, 0.0
         self.metrics: Mapping[str, Any] = {}
         self.best, self.best_accuracy = "", None
-        self.evaluations = self.failures = 0
+        self._judged: dict[int, bool] = {}  # by ticket, whether it failed; a resumed run hands tickets out again
         self.whole = False  # whether the newest outcome judged one network, not the shared weights
         self.time = 0.0
         self.running = False
@@ -37,6 +37,16 @@ class RunState:
         self._spent: dict[str, float] = {}
         self._ended: set[str] = set()
         self.searching = False
+
+    @property
+    def evaluations(self) -> int:
+        """Networks that the search has judged."""
+        return len(self._judged)
+
+    @property
+    def failures(self) -> int:
+        """How many of them failed."""
+        return sum(self._judged.values())
 
     def read_spec(self, run: Path) -> None:
         """Take budget, space and method from the run's spec.json, where that is there and readable."""
@@ -77,8 +87,7 @@ class RunState:
         self._place(record)
         self.whole = record["work"]["work"] == "evaluate"
         if self.whole:
-            self.evaluations += 1
-            self.failures += record["error"] is not None
+            self._judged[record["ticket"]] = record["error"] is not None
         if record["error"] is None:
             self.metrics = record["metrics"]
 

@@ -183,6 +183,7 @@ def check_method(make_method: MakeMethod, space: Space, *, seed: int = 0) -> Non
     require(whole == trace(make_method, space, seed), "The same seed gave two different searches.")
     require(whole != trace(make_method, space, seed + 1), "Another seed gave the same search.")
     _check_batches(make_method, space, seed)
+    _check_upcoming(make_method, space, seed)
     _check_faults(make_method, space, seed)
     for cut in (0, 1, 2, 3, 7, ROUNDS // 2, ROUNDS - 1):
         _check_resume(make_method, space, seed, cut, whole)
@@ -200,6 +201,27 @@ def _check_batches(make_method: MakeMethod, space: Space, seed: int) -> None:
         for piece in reversed(work):
             run.tell(piece)
     run.method.inspect()
+
+
+def _check_upcoming(make_method: MakeMethod, space: Space, seed: int) -> None:
+    """What is promised is asked for next, and the promise changes nothing."""
+    run = FakeRun(make_method(space, seed))
+    while run.done < ROUNDS:
+        before = _as_text(run.method)
+        promised = list(run.method.upcoming(3))
+        require(len(promised) <= 3, f"Of at most 3 pieces of work to come, the method named {len(promised)}.")
+        require(before == _as_text(run.method), "Naming what is to come changed the method's state.")
+        given: list[Work] = []
+        while len(given) < max(1, len(promised)) and (asked := run.ask(1)):
+            given += asked
+        require(given[: len(promised)] == promised, f"Promised {promised}, the method then asked for {given}.")
+        if not given:
+            break
+
+
+def _as_text(method: Method) -> str:
+    packed, tensors = pack(method.state())
+    return json.dumps([packed, {name: tensor.tolist() for name, tensor in tensors.items()}])
 
 
 def _check_faults(make_method: MakeMethod, space: Space, seed: int) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
@@ -13,27 +14,46 @@ from chronas.architecture import Architecture
 from chronas.budget import Ledger
 from chronas.data.batches import Batches
 from chronas.data.images import ImageData
+from chronas.data.memory import free_memory
 from chronas.errors import DataError
 from chronas.proxies import PROXIES
 from chronas.proxies.base import ProxyBatch, score
 from chronas.seeding import derive
 from chronas.spaces import Space
+from chronas.spaces.superkernel import LARGEST_MAP
 from chronas.task import Task
+from chronas.training.ahead import Ahead
 from chronas.training.at_once import AtOnce
 from chronas.training.hardware import Hardware
 from chronas.training.network import seeded_network
-from chronas.work import Evaluate
+from chronas.work import Evaluate, Work
 
 BATCH = 128
 """Images that every network is judged by (Mellor et al. 2021: 128)."""
 
+MANY = 64
+"""Networks from which on it is worth starting processes: they take some four seconds to begin with."""
+PROCESS_BYTES, NETWORK_BYTES = 2**29, 2**30
+"""What a process needs, and what its network needs for 128 maps of 32 x 32 pixels: generous."""
+
 
 class UntrainedScore(AtOnce):
-    """Every network gets the same images, without augmentation; equal networks get the same initial weights."""
+    """Every network gets the same images, without augmentation; equal networks get the same initial weights.
 
-    def __init__(self, space: Space, data: ImageData, hardware: Hardware, seed: int, *, batch: int = BATCH) -> None:
+    upcoming  work that will be asked for next, at most so many pieces, as far as that is known (`Method.upcoming`)
+
+    Where that is much at the outset, on a CPU, processes score some of it while the network asked for is waited for,
+    each with one torch thread. All scores of such a run are of one thread, so results do not depend on the cores.
+    """
+
+    def __init__(
+        self, space: Space, data: ImageData, hardware: Hardware, seed: int, *, batch: int = BATCH,
+        upcoming: Callable[[int], Sequence[Work]] = lambda count: (),
+    ) -> None:  # fmt: skip
         super().__init__()
         self.space, self.data, self.hardware, self.seed, self.size = space, data, hardware, seed, batch
+        self._upcoming = upcoming
+        self._ahead = Ahead(self._room, self._build) if self._many() else None
 
     @cached_property
     def batch(self) -> ProxyBatch:
@@ -42,11 +62,33 @@ class UntrainedScore(AtOnce):
 
     def judge(self, work: Evaluate, ledger: Ledger) -> dict[str, float]:
         """`score`, `params` and `madds`. Raises ProxyError."""
-        architecture = Architecture(self.space, work.choices)
-        counted = nets.cost(architecture, self.data.task)
-        net = untrained(architecture, self.data.task, self.hardware, self.seed, work.fidelity.proxy)
-        found = score(work.fidelity.proxy, net, self.batch, keep=False)
+        if self._ahead is not None:
+            found = self._ahead.score(work, self._upcoming)
+        else:
+            found = score(work.fidelity.proxy, self._build(work)(), self.batch, keep=False)
+        counted = nets.cost(Architecture(self.space, work.choices), self.data.task)
         return {"score": found, "params": float(counted.params), "madds": float(counted.madds)}
+
+    def _many(self) -> bool:
+        coming = self._upcoming(MANY) if self.hardware.kind == "cpu" else ()
+        slow = [one for one in coming if isinstance(one, Evaluate) and looks_at_weights(one.fidelity.proxy)]
+        return len(slow) == MANY
+
+    def _room(self) -> tuple[int, ProxyBatch]:
+        return networks_beside(self.hardware, self.batch), self.batch
+
+    def _build(self, work: Evaluate) -> Callable[[], nn.Module]:
+        # Without this object: what is built may be built in another process.
+        architecture = Architecture(self.space, work.choices)
+        return partial(untrained, architecture, self.data.task, self.hardware, self.seed, work.fidelity.proxy)
+
+    def notes(self) -> list[str]:
+        return [] if self._ahead is None else self._ahead.notes()
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._ahead is not None:
+            self._ahead.close()
 
 
 def untrained(architecture: Architecture, task: Task, hardware: Hardware, seed: int, proxy: str) -> nn.Module:
@@ -64,6 +106,15 @@ def untrained(architecture: Architecture, task: Task, hardware: Hardware, seed: 
 def looks_at_weights(proxy: str) -> bool:
     """Whether the scores of a registered proxy depend on weights: not those of mere sizes."""
     return "weights" in PROXIES.entry(proxy).needs
+
+
+def networks_beside(hardware: Hardware, batch: ProxyBatch) -> int:
+    """How many processes may score side by side on this CPU: one a torch thread, in half of the memory that is free."""
+    if hardware.kind != "cpu":
+        return 1
+    count, _, height, width = batch.images.shape
+    maps = count * min(height, LARGEST_MAP) * min(width, LARGEST_MAP) / (128 * 32 * 32)
+    return max(1, min(torch.get_num_threads(), int(free_memory() / 2 / (PROCESS_BYTES + maps * NETWORK_BYTES))))
 
 
 def proxy_batch(data: ImageData, hardware: Hardware, seed: int, size: int = BATCH) -> ProxyBatch:

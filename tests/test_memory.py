@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from chronas.cli.memory import keep_freed_memory
+from chronas.memory import keep_freed_memory
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc of glibc")
 def test_it_is_done_on_glibc() -> None:
-    code = "import sys; from chronas.cli.memory import keep_freed_memory; sys.exit(0 if keep_freed_memory() else 3)"
+    code = "import sys; from chronas.memory import keep_freed_memory; sys.exit(0 if keep_freed_memory() else 3)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60, env={}, check=False).returncode == 0
 
 

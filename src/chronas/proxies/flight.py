@@ -1,0 +1,216 @@
+"""Where networks are scored: one after the other, by threads side by side, or by processes side by side.
+
+Small networks leave most of a processor idle. On a GPU threads are enough to keep it busy. On a CPU they wait for each
+other's Python: there processes score, each with one torch thread.
+"""
+
+from __future__ import annotations
+
+import multiprocessing.resource_tracker
+import os
+import shutil
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from chronas.errors import ProxyError
+from chronas.memory import keep_freed_memory
+from chronas.proxies import PROXIES, Proxy
+from chronas.proxies.base import ProxyBatch, score_by, score_unscoped
+
+Scored = float | ProxyError
+Build = Callable[[], nn.Module]
+
+IDLE_SECONDS = 60
+"""After so long without work a process ends; the next work starts another."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A score, or the ProxyError that took its place, and the seconds it took; building the network is not in them."""
+
+    score: Scored
+    seconds: float
+
+
+Found = dict[str, Timed]
+
+
+class Flight(Protocol):
+    """Scores networks on one batch. `close` ends at once, and what is under way with it."""
+
+    def start(self, names: Sequence[str], build: Build) -> Future[Found]:
+        """Begin to score the network that `build` makes by the proxies `names`."""
+
+    def close(self) -> None: ...
+
+
+def take_off(count: int, batch: ProxyBatch) -> Flight:
+    """Something that scores up to `count` networks at once where `batch` is."""
+    if count == 1:
+        return InTurn(batch)
+    return Processes(count, batch) if batch.images.device.type == "cpu" else Threads(count, batch)
+
+
+class InTurn:
+    """One network after the other, here and now, with all threads of torch."""
+
+    def __init__(self, batch: ProxyBatch) -> None:
+        self._batch = batch
+
+    def start(self, names: Sequence[str], build: Build) -> Future[Found]:
+        done: Future[Found] = Future()
+        done.set_result(_scores(score_by, _functions(names), build(), self._batch))
+        return done
+
+    def close(self) -> None:
+        """Nothing is ever under way."""
+
+
+class Threads:
+    """A thread per network, each with one torch thread.
+
+    Networks are built by the caller, so `build` may use `torch_scope`. A network that draws from torch's global stream
+    by itself (not dropout: it is off) is not repeatable.
+    """
+
+    def __init__(self, count: int, batch: ProxyBatch) -> None:
+        self._batch, self._before = batch, torch.get_num_threads()
+        self._pool = ThreadPoolExecutor(count, "score", initializer=torch.set_num_threads, initargs=(1,))
+
+    def start(self, names: Sequence[str], build: Build) -> Future[Found]:
+        return self._pool.submit(_scores, score_unscoped, _functions(names), build(), self._batch)
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        # The threads' setting is also the start value of threads to come.
+        torch.set_num_threads(self._before)
+
+
+class Processes:
+    """A process per network, each with one torch thread: scores do not depend on how many there are.
+
+    Networks are built there, so `build` travels, and with it what it refers to; proxies travel too, registered there or
+    not. Unlike with multiprocessing's own pool, a caller's script needs no `if __name__ == "__main__"`.
+    """
+
+    def __init__(self, count: int, batch: ProxyBatch) -> None:
+        # Where semaphores or processes are not allowed, this raises OSError, or ImportError for lack of semaphores.
+        from joblib.externals.loky import ProcessPoolExecutor
+        from joblib.externals.loky.backend import resource_tracker
+
+        for tracker in (resource_tracker, multiprocessing.resource_tracker):
+            tracker.ensure_running()  # here, for it undoes what `_deaf` does
+        self._checked = False
+        self._folder = TemporaryDirectory(prefix="chronas-")
+        given = (_write(batch, Path(self._folder.name)), batch.classes, os.getpid())
+        self._pool = ProcessPoolExecutor(count, timeout=IDLE_SECONDS, initializer=_begin, initargs=given)
+
+    def start(self, names: Sequence[str], build: Build) -> Future[Found]:
+        """Raises TypeError where the first `build` cannot travel."""
+        proxies = _functions(names)
+        if not self._checked:
+            _require_travels((proxies, build))
+            self._checked = True
+        with _deaf():
+            found: Future[Found] = self._pool.submit(_score_here, proxies, build)
+        return found
+
+    def close(self) -> None:
+        with warnings.catch_warnings():
+            # Without `pgrep` the pool warns that it looked for children of these processes, which have none.
+            warnings.simplefilter("ignore")
+            self._pool.shutdown(wait=True, kill_workers=True)
+        self._folder.cleanup()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """What is started in this block never hears Ctrl-C or SIGTERM: it is ended by the process that began it.
+
+    A process that Ctrl-C ends while it starts could leave the one that began it waiting for ever.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _write(batch: ProxyBatch, folder: Path) -> Path:
+    """The images in a file, for what is handed to a process as it starts must be small: nobody may be reading yet."""
+    path = folder / ("last" if batch.images.is_contiguous(memory_format=torch.channels_last) else "first")
+    save_file({"images": batch.images.contiguous(), "labels": batch.labels.contiguous()}, path)
+    return path
+
+
+def _require_travels(task: object) -> None:
+    # The pool itself would find out in a thread of its own, and be broken by it.
+    from joblib.externals.loky.backend.reduction import dumps
+
+    try:
+        dumps(task)
+    except Exception as error:
+        raise TypeError(str(error)) from error
+
+
+def _functions(names: Sequence[str]) -> dict[str, Proxy]:
+    return {name: PROXIES.load(name) for name in names}
+
+
+class _ScoreOne(Protocol):
+    def __call__(self, name: str, proxy: Proxy, net: nn.Module, batch: ProxyBatch, keep: bool) -> float: ...
+
+
+def _scores(score_one: _ScoreOne, proxies: Mapping[str, Proxy], net: nn.Module, batch: ProxyBatch) -> Found:
+    """One proxy after the other on one network: each but the last leaves it as it was."""
+    found: Found = {}
+    for place, (name, proxy) in enumerate(proxies.items(), start=1):
+        began = time.perf_counter()
+        try:
+            value: Scored = score_one(name, proxy, net, batch, place < len(proxies))
+        except ProxyError as error:
+            value = ProxyError(str(error))  # without a traceback, whose frames would hold the network
+        found[name] = Timed(value, time.perf_counter() - began)
+    return found
+
+
+# -- in a process of its own ---------------------------------------------------------------------------------
+
+_BATCH: list[ProxyBatch] = []
+
+
+def _begin(path: Path, classes: int, parent: int) -> None:
+    threading.Thread(target=_end_with, args=(parent, path.parent), daemon=True).start()
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    tensors = load_file(path)
+    layout = torch.channels_last if path.name == "last" else torch.contiguous_format
+    _BATCH[:] = [ProxyBatch(tensors["images"].contiguous(memory_format=layout), tensors["labels"], classes)]
+
+
+def _end_with(parent: int, folder: Path) -> None:
+    """End this process, and remove its folder, when the one that began it is gone, killed for example."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
+
+
+def _score_here(proxies: Mapping[str, Proxy], build: Build) -> Found:
+    return _scores(score_by, proxies, build(), _BATCH[0])
