@@ -84,9 +84,9 @@ def test_equal_networks_have_equal_scores_however_they_are_written() -> None:
     live = space.parse("|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|")
     assert space.exact(dead) == space.exact(live)
     batch = ProxyBatch(torch.randn(8, 1, 8, 8, generator=torch_stream(0, "tests")), torch.arange(8), 10)
-    nets = [untrained(Architecture(space, choices), task, hardware, 0, "naswot") for choices in (dead, live)]
+    nets = [untrained(Architecture(space, choices), task, hardware, 0, "naswot")() for choices in (dead, live)]
     assert score_one("naswot", nets[0], batch) == score_one("naswot", nets[1], batch)
-    sizes = [untrained(Architecture(space, choices), task, hardware, 0, "params") for choices in (dead, live)]
+    sizes = [untrained(Architecture(space, choices), task, hardware, 0, "params")() for choices in (dead, live)]
     assert score_one("params", sizes[0], batch) > score_one("params", sizes[1], batch)
 
 

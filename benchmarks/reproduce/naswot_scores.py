@@ -14,7 +14,6 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +205,7 @@ def _score_seed(words: Any, seed: int, scores: Scores, line: str, deadline: floa
             raise OutOfTime
         part = waiting[start : start + size]
         candidates = [
-            Candidate(choices, partial(untrained, Architecture(space, choices), data.task, hardware, seed, "naswot"))
+            Candidate(choices, untrained(Architecture(space, choices), data.task, hardware, seed, "naswot"))
             for choices in part
         ]
         began, found = time.monotonic(), []

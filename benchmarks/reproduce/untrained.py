@@ -206,7 +206,7 @@ class Scorer:
         from chronas.architecture import Architecture
         from chronas.training.scores import untrained
 
-        return untrained(Architecture(space, choices), self.data.task, self.hardware, seed, proxy)
+        return untrained(Architecture(space, choices), self.data.task, self.hardware, seed, proxy)()
 
     def score(self, proxy: str, net: nn.Module, batch: ProxyBatch) -> float:
         """The score, NaN where there is none."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chronas.architecture import Architecture, make_space
 from chronas.errors import EnvironmentFault, ProxyError, UsageError, missing_extra
@@ -18,6 +18,11 @@ from chronas.seeding import derive, stream
 from chronas.spaces import Space
 from chronas.spaces.moves import sample
 from chronas.work import Choices
+
+if TYPE_CHECKING:
+    from chronas.nets.ops import Cost
+    from chronas.proxies.base import ProxyBatch
+    from chronas.proxies.many import Candidate, Timed
 
 SUFFIXES = (".parquet", ".csv")
 DRAWS_EACH = 50
@@ -33,6 +38,7 @@ class Scores:
 
     columns  proxy name to one score per network, higher is better; None where the proxy has no score
     reasons  proxy name to the messages of the networks without a score
+    notes    what people should know about how they were scored
     seconds  proxy name to seconds per network, building it left out; several in flight take them at the same time
     """
 
@@ -43,6 +49,7 @@ class Scores:
     columns: Mapping[str, tuple[float | None, ...]]
     reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def best(self, proxy: str, count: int = 1) -> list[int]:
         """Places of the `count` networks with the best score by `proxy`. Raises ProxyError where none has one."""
@@ -78,14 +85,16 @@ def score(
     data          what `chronas.load` takes, or an ImageData
     space         a registered name (with `settings`) or a Space
     proxies       registered names; batch: images that each network sees (fewer where there are no more)
-    in_flight     networks scored side by side, each by one thread: by processes on a CPU, by threads on a GPU. None: on
-                  a CPU as many as it has cores and memory for, where there are enough networks that it pays; else 1.
-                  With 1, all cores score each network, whose sums they add up in another order
+    in_flight     networks scored side by side, each by one thread: by processes on a CPU, by threads on a GPU. 1: all
+                  threads score each network; they add up in another order, so last digits differ. None: on a CPU, from
+                  128 networks on, as many as it has threads and memory for, each by one thread in any case; else 1
     load_options  words of `chronas.load`, for example {"size": 32}
 
     Equal networks (`Space.exact`) are drawn once; a space with fewer gives all that chance finds.
-    Raises UsageError, DataError.
+    Raises UsageError, DataError, and EnvironmentFault where a process that scores was ended from outside.
     """
+    if in_flight is not None and in_flight < 1:
+        raise UsageError(f"The number of networks in flight must be at least 1, but got {in_flight}.")
     if samples < 1 or batch < 2:
         raise UsageError(f"Scoring needs at least one network and a batch of two, but got {samples} and {batch}.")
     for name in proxies:
@@ -95,7 +104,8 @@ def score(
     from chronas import nets
     from chronas.data.images import ImageData
     from chronas.data.load import load
-    from chronas.proxies.many import Candidate, Timed, score_all
+    from chronas.proxies.flight import NoProcesses
+    from chronas.proxies.many import Candidate
     from chronas.training.hardware import Hardware
     from chronas.training.scores import MANY, looks_at_weights, networks_beside, proxy_batch, untrained
 
@@ -103,31 +113,55 @@ def score(
     hardware = Hardware.find(device)
     networks = draw(made, samples, seed)
     given = proxy_batch(images, hardware, seed, batch)
-    if in_flight is None:
-        in_flight = networks_beside(hardware, given) if len(networks) >= MANY else 1
     architectures = [Architecture(made, choices) for choices in networks]
     costs = [nets.cost(architecture, images.task) for architecture in architectures]
+    found: dict[str, list[Timed]] = {}
+    notes: list[str] = []
+    many = in_flight is None and hardware.kind == "cpu" and len(networks) >= MANY
+    chosen = (networks_beside(hardware, given) if many else 1) if in_flight is None else in_flight
+    for names in _built_alike(proxies):
+        builds = [untrained(one, images.task, hardware, seed, names[0]) for one in architectures]
+        candidates = [Candidate(place, build) for place, build in enumerate(builds)]
+        slow = looks_at_weights(names[0])  # what does not is done before a process has begun
+        score_them = partial(_score_group, names, candidates, given, progress, many and slow)
+        try:
+            found |= score_them(chosen if slow else 1)
+        except NoProcesses as error:
+            if in_flight is not None:
+                raise
+            notes.append(f"{error}. Networks were scored one by one.")
+            found |= score_them(1)
+    return _scores(made, networks, costs, {name: found[name] for name in dict.fromkeys(proxies)}, notes)
+
+
+def _scores(
+    space: Space, networks: tuple[Choices, ...], costs: Sequence[Cost], found: Mapping[str, Sequence[Timed]],
+    notes: Sequence[str],
+) -> Scores:  # fmt: skip
     columns: dict[str, tuple[float | None, ...]] = {}
     reasons: dict[str, tuple[str, ...]] = {}
     seconds: dict[str, float] = {}
-    for names in _built_alike(proxies):
-        build = [partial(untrained, one, images.task, hardware, seed, names[0]) for one in architectures]
-        candidates = [Candidate(place, one) for place, one in enumerate(build)]
-        found: dict[str, list[Timed]] = {name: [] for name in names}
-        # What does not look at weights is done before a process has begun.
-        beside = in_flight if looks_at_weights(names[0]) else 1
-        for _, timed in score_all(names, candidates, given, in_flight=beside):
-            for name in names:
-                found[name].append(timed[name])
-                if progress:
-                    progress(name, len(found[name]), len(candidates))
-        for name, column in found.items():
-            columns[name] = tuple(None if isinstance(one.score, ProxyError) else one.score for one in column)
-            reasons[name] = tuple(str(one.score) for one in column if isinstance(one.score, ProxyError))
-            seconds[name] = sum(one.seconds for one in column) / len(column)
-    columns = {name: columns[name] for name in dict.fromkeys(proxies)}
+    for name, column in found.items():
+        columns[name] = tuple(None if isinstance(one.score, ProxyError) else one.score for one in column)
+        reasons[name] = tuple(str(one.score) for one in column if isinstance(one.score, ProxyError))
+        seconds[name] = sum(one.seconds for one in column) / len(column)
     params, madds = tuple(cost.params for cost in costs), tuple(cost.madds for cost in costs)
-    return Scores(made, networks, params, madds, columns, reasons, seconds)
+    return Scores(space, networks, params, madds, columns, reasons, seconds, tuple(notes))
+
+
+def _score_group(
+    names: Sequence[str], candidates: Sequence[Candidate], batch: ProxyBatch, progress: Progress | None,
+    one_thread: bool, in_flight: int,
+) -> dict[str, list[Timed]]:  # fmt: skip
+    from chronas.proxies.many import score_all
+
+    found: dict[str, list[Timed]] = {name: [] for name in names}
+    for _, timed in score_all(names, candidates, batch, in_flight=in_flight, one_thread=one_thread):
+        for name in names:
+            found[name].append(timed[name])
+            if progress:
+                progress(name, len(found[name]), len(candidates))
+    return found
 
 
 def _built_alike(proxies: Sequence[str]) -> list[list[str]]:

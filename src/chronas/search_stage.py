@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 from chronas import nets
@@ -27,10 +27,12 @@ from chronas.training.network import plan
 from chronas.training.scores import UntrainedScore
 from chronas.training.supernet import Slice, SupernetSettings, SupernetTrainer
 from chronas.windows import Windows
-from chronas.work import Choices, Evaluate
+from chronas.work import Choices, Evaluate, Work
 
 CLOSING_SECONDS = 0.3
 """Kept back of the search's time for writing down what it found."""
+FORESIGHT_SECONDS = 60
+"""A shorter run does not begin processes that score ahead: on two cores they would hardly earn what beginning costs."""
 
 
 class SearchStage:
@@ -98,7 +100,7 @@ class SearchStage:
         scores = {}
         if "proxy" in needs:
             scores["proxy"] = UntrainedScore(self.space, context.data, context.hardware, spec.seed,
-                                             upcoming=method.upcoming)  # fmt: skip
+                                             upcoming=self._foresight(method))  # fmt: skip
             self._closing.callback(scores["proxy"].close)
         if "supernet" not in needs:
             return InlineExecutor(None, {"train": short, **scores}), None
@@ -114,6 +116,12 @@ class SearchStage:
 
         slices = SupernetSlices(trainer, _slice(ledger, trainer.epoch_steps))
         return InlineExecutor(slices, {"train": short, "shared": SharedWeights(trainer), **scores}), calm
+
+    def _foresight(self, method: Method) -> Callable[[int], Sequence[Work]]:
+        """What the method asks for next, where there is the time to begin processes for it."""
+        budget = self.context.spec.budget
+        short = budget.unit == "seconds" and budget.amount < FORESIGHT_SECONDS
+        return (lambda count: ()) if short else method.upcoming
 
     def _on_best(self, choices: Choices, metrics: Mapping[str, float]) -> None:
         architecture = Architecture(self.space, choices)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -177,18 +178,24 @@ def test_a_network_is_built_once_for_all_proxies(kind: Callable[[ProxyBatch], Fl
         assert timed.seconds > 0
 
 
-def test_threads_are_as_before_when_scoring_is_left_early() -> None:
-    def build() -> nn.Module:
-        raise KeyboardInterrupt
+def test_threads_are_as_before_when_scoring_is_over() -> None:
+    def in_new_thread() -> int:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(torch.get_num_threads).result()
 
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        with pytest.raises(KeyboardInterrupt), closing(Threads(2, noise_batch())) as flight:
-            flight.start(("params",), build)
-        assert torch.get_num_threads() == 2
+        with closing(Threads(2, noise_batch())) as flight:
+            flight.start(("params",), lambda: branches("both")).result()
+        assert (torch.get_num_threads(), in_new_thread()) == (2, 2)
     finally:
         torch.set_num_threads(threads)
+
+
+def test_an_unknown_name_can_be_told_by_another_process() -> None:
+    error = UnknownNameError("proxy", "naswod", ["naswot", "zen"])
+    assert str(copy.copy(error)) == str(error)
 
 
 def test_out_of_memory_is_no_bug() -> None:

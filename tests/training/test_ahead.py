@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,16 +15,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from joblib.externals import loky
 from torch import nn
 
+from chronas import api
 from chronas.architecture import make_space
 from chronas.budget import Budget, Ledger
 from chronas.data.load import load
 from chronas.errors import ProxyError
 from chronas.methods import METHODS
 from chronas.methods.base import Method
+from chronas.proxies import PROXIES
 from chronas.proxies.base import ProxyBatch, score
-from chronas.training import ahead as module
+from chronas.registry import Entry
+from chronas.runs.folder import RunFolder
 from chronas.training import scores
 from chronas.training.ahead import Ahead
 from chronas.training.hardware import Hardware
@@ -83,21 +88,25 @@ def test_a_process_that_ends_takes_no_other_network_with_it(tmp_path: Path) -> N
         notes = scorer.notes()
     finally:
         scorer.close()
-    assert notes
-    assert all("it is begun anew" in note and "\n" not in note for note in notes)
+    assert "from here on 1 at once" in notes[0]
+    assert all("it is begun anew" in note for note in notes[1:])
+    assert not any("\n" in note for note in notes)
     assert scorer.notes() == []
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_without_processes_networks_are_scored_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(count: int, batch: ProxyBatch) -> None:
+def test_without_processes_networks_are_scored_one_by_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refused(*args: object, **words: object) -> None:
         raise PermissionError("no semaphores")
 
-    monkeypatch.setattr(module, "Processes", refused)
+    monkeypatch.setattr(loky, "ProcessPoolExecutor", refused)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     scorer = Ahead(lambda: (2, batch()), lambda work: partial(network, work))
     assert [scorer.score(work, following(work)) for work in WORK] == [plain(work) for work in WORK]
     scorer.close()
-    assert scorer.notes() == ["No processes can be started here (no semaphores): networks are scored one by one."]
+    [note] = scorer.notes()
+    assert "cannot be started here: no semaphores. Networks are scored one by one." in note
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -112,7 +121,7 @@ def test_what_cannot_travel_is_scored_here() -> None:
     assert [scorer.score(work, following(work)) for work in WORK] == [plain(work) for work in WORK]
     scorer.close()
     [note] = scorer.notes()
-    assert "cannot be sent to processes" in note
+    assert "cannot be sent to other processes" in note
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -130,7 +139,9 @@ def test_a_search_that_knows_what_comes_is_scored_beside(monkeypatch: pytest.Mon
         while asked := method.ask(1, 0.0):
             assert isinstance(asked[0], Evaluate)
             try:
-                found.append(evaluator.judge(asked[0], ledger)["score"])
+                judged = evaluator.evaluate(asked[0], ledger)
+                assert judged is not None
+                found.append(judged["score"])
             except ProxyError:
                 found.append(0.0)
         evaluator.close()
@@ -140,6 +151,51 @@ def test_a_search_that_knows_what_comes_is_scored_beside(monkeypatch: pytest.Mon
     alone, single = run(lambda method: lambda count: ())
     assert beside == alone
     assert (type(evaluator._ahead), single._ahead) == (Ahead, None)
+    assert evaluator.notes() == []
+
+
+def test_a_search_with_processes_finds_what_one_without_finds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With a limit, which hangs a function on the space, and a proxy that no other process has registered."""
+    monkeypatch.setattr(scores, "MANY", 4)
+    entry = Entry("of_this_test", f"{__name__}:weight_sum", "the sum of all weights", "", frozenset({"weights"}))
+    monkeypatch.setitem(PROXIES._entries, entry.name, entry)
+    found = []
+    for count in (2, 1):
+        monkeypatch.setattr(scores, "networks_beside", lambda hardware, batch, count=count: count)
+        options = api.Options(
+            space="nasbench201", method="naswot", limit=200, device="cpu", max_params=12_000,
+            settings={"space": {"cells": 1, "channels": 4}, "method": {"samples": 10, "proxy": "of_this_test"}},
+        )  # fmt: skip
+        run = tmp_path / str(count)
+        api.search("digits", budget="10 evaluations", out=run, options=options)
+        records = list(RunFolder.open(run).journal.records())
+        assert not [record for record in records if record["kind"] == "note" and record["level"] == "warning"]
+        found.append([record["metrics"] for record in records if record["kind"] == "outcome"])
+    assert found[0] == found[1]
+    assert len(found[0]) >= 4
+
+
+def weight_sum(net: nn.Module, batch: ProxyBatch) -> float:
+    return float(sum(parameter.detach().double().sum() for parameter in net.parameters()))
+
+
+def test_waiting_ends_when_it_is_enough() -> None:
+    def build(work: Evaluate) -> nn.Module:
+        time.sleep(1)
+        return network(work)
+
+    scorer = Ahead(lambda: (2, batch()), lambda work: partial(build, work))
+    asked: list[bool] = []
+
+    def enough() -> bool:
+        asked.append(True)
+        return len(asked) == 2
+
+    try:
+        assert scorer.score(WORK[0], lambda count: (), enough) is None
+        assert scorer.score(WORK[0], lambda count: (), lambda: False) is not None
+    finally:
+        scorer.close()
 
 
 def test_processes_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,10 +236,12 @@ def test_processes_end_with_the_one_that_began_them(tmp_path: Path) -> None:
     given.mkdir()
     running = subprocess.Popen([sys.executable, script, tmp_path], env={**os.environ, "TMPDIR": str(given)})
     written = [tmp_path / "pid0", tmp_path / "pid1"]
-    assert _within(60, lambda: all(path.exists() and path.read_text() for path in written))
-    assert list(given.iterdir())
-    running.kill()
-    running.wait()
+    try:
+        assert _within(60, lambda: all(path.exists() and path.read_text() for path in written))
+        assert list(given.iterdir())
+    finally:
+        running.kill()
+        running.wait()
     assert _within(20, lambda: not any(_alive(int(path.read_text())) for path in written))
     assert not list(given.glob("chronas-*"))
 

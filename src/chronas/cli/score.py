@@ -71,6 +71,8 @@ def run(words: Namespace, started: float) -> int:
     console.print(best_table(scores))
     console.print()
     console.print(proxy_table(scores, agreement(scores)))
+    for note in scores.notes:
+        print(f"chronas: {note}", file=sys.stderr)
     if out is not None:
         scores.write(out)
     print(f"\n{len(scores.networks)} networks of {scores.space.name}" + (f", all scores in {out}" if out else ""))

@@ -15,17 +15,18 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from chronas.errors import ProxyError
+from chronas.errors import EnvironmentFault, ProxyError
 from chronas.memory import keep_freed_memory
 from chronas.proxies import PROXIES, Proxy
 from chronas.proxies.base import ProxyBatch, score_by, score_unscoped
@@ -33,6 +34,8 @@ from chronas.proxies.base import ProxyBatch, score_by, score_unscoped
 Scored = float | ProxyError
 Build = Callable[[], nn.Module]
 
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+"""What libraries read before their first computation."""
 IDLE_SECONDS = 60
 """After so long without work a process ends; the next work starts another."""
 
@@ -48,8 +51,12 @@ class Timed:
 Found = dict[str, Timed]
 
 
+class NoProcesses(EnvironmentFault):
+    """Processes cannot score these networks: they cannot be started here, or the networks cannot be sent to them."""
+
+
 class Flight(Protocol):
-    """Scores networks on one batch. `close` ends at once, and what is under way with it."""
+    """Scores networks on one batch. `close` ends what is under way, at once where processes score."""
 
     def start(self, names: Sequence[str], build: Build) -> Future[Found]:
         """Begin to score the network that `build` makes by the proxies `names`."""
@@ -58,7 +65,7 @@ class Flight(Protocol):
 
 
 def take_off(count: int, batch: ProxyBatch) -> Flight:
-    """Something that scores up to `count` networks at once where `batch` is."""
+    """Something that scores up to `count` networks at once where `batch` is. Raises NoProcesses."""
     if count == 1:
         return InTurn(batch)
     return Processes(count, batch) if batch.images.device.type == "cpu" else Threads(count, batch)
@@ -82,16 +89,17 @@ class InTurn:
 class Threads:
     """A thread per network, each with one torch thread.
 
-    Networks are built by the caller, so `build` may use `torch_scope`. A network that draws from torch's global stream
-    by itself (not dropout: it is off) is not repeatable.
+    Networks are built by the caller, so `build` may use `torch_scope`. Where there are several threads, a network that
+    draws from torch's global stream by itself (not dropout: it is off) is not repeatable.
     """
 
     def __init__(self, count: int, batch: ProxyBatch) -> None:
         self._batch, self._before = batch, torch.get_num_threads()
+        self._score_one = score_by if count == 1 else score_unscoped
         self._pool = ThreadPoolExecutor(count, "score", initializer=torch.set_num_threads, initargs=(1,))
 
     def start(self, names: Sequence[str], build: Build) -> Future[Found]:
-        return self._pool.submit(_scores, score_unscoped, _functions(names), build(), self._batch)
+        return self._pool.submit(_scores, self._score_one, _functions(names), build(), self._batch)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
@@ -102,29 +110,33 @@ class Threads:
 class Processes:
     """A process per network, each with one torch thread: scores do not depend on how many there are.
 
-    Networks are built there, so `build` travels, and with it what it refers to; proxies travel too, registered there or
-    not. Unlike with multiprocessing's own pool, a caller's script needs no `if __name__ == "__main__"`.
+    Networks are built there, so `build` travels, and with it what it refers to, and so do proxies; the registries there
+    hold only what comes with the package. Unlike with multiprocessing's own pool, a caller's script needs no
+    `if __name__ == "__main__"`. Raises NoProcesses.
     """
 
     def __init__(self, count: int, batch: ProxyBatch) -> None:
-        # Where semaphores or processes are not allowed, this raises OSError, or ImportError for lack of semaphores.
-        from joblib.externals.loky import ProcessPoolExecutor
-        from joblib.externals.loky.backend import resource_tracker
-
-        for tracker in (resource_tracker, multiprocessing.resource_tracker):
-            tracker.ensure_running()  # here, for it undoes what `_deaf` does
         self._checked = False
-        self._folder = TemporaryDirectory(prefix="chronas-")
-        given = (_write(batch, Path(self._folder.name)), batch.classes, os.getpid())
-        self._pool = ProcessPoolExecutor(count, timeout=IDLE_SECONDS, initializer=_begin, initargs=given)
+        with ExitStack() as stack, _or_no_processes():
+            from joblib.externals.loky import ProcessPoolExecutor
+            from joblib.externals.loky.backend import resource_tracker
+
+            for tracker in (resource_tracker, multiprocessing.resource_tracker):
+                tracker.ensure_running()  # here, for it undoes what `_deaf` does
+            folder = stack.enter_context(TemporaryDirectory(prefix="chronas-", ignore_cleanup_errors=True))
+            given = (_write(batch, Path(folder)), batch.classes, os.getpid())
+            self._pool = ProcessPoolExecutor(
+                count, timeout=IDLE_SECONDS, initializer=_begin, initargs=given, env=dict.fromkeys(ONE_THREAD, "1")
+            )
+            self._folder = stack.pop_all()
 
     def start(self, names: Sequence[str], build: Build) -> Future[Found]:
-        """Raises TypeError where the first `build` cannot travel."""
+        """Raises NoProcesses where they cannot be started, or the first `build` cannot travel."""
         proxies = _functions(names)
         if not self._checked:
             _require_travels((proxies, build))
             self._checked = True
-        with _deaf():
+        with _or_no_processes(), _deaf():
             found: Future[Found] = self._pool.submit(_score_here, proxies, build)
         return found
 
@@ -133,7 +145,16 @@ class Processes:
             # Without `pgrep` the pool warns that it looked for children of these processes, which have none.
             warnings.simplefilter("ignore")
             self._pool.shutdown(wait=True, kill_workers=True)
-        self._folder.cleanup()
+        self._folder.close()
+
+
+@contextmanager
+def _or_no_processes() -> Iterator[None]:
+    """What a system answers that has no room or no permission for processes, their pipes or their semaphores."""
+    try:
+        yield
+    except (OSError, ImportError, NotImplementedError, SafetensorError) as error:
+        raise NoProcesses(f"Processes that score networks cannot be started here: {error}") from error
 
 
 @contextmanager
@@ -166,7 +187,7 @@ def _require_travels(task: object) -> None:
     try:
         dumps(task)
     except Exception as error:
-        raise TypeError(str(error)) from error
+        raise NoProcesses(f"Networks of this space cannot be sent to other processes: {error}") from error
 
 
 def _functions(names: Sequence[str]) -> dict[str, Proxy]:
@@ -196,9 +217,13 @@ _BATCH: list[ProxyBatch] = []
 
 
 def _begin(path: Path, classes: int, parent: int) -> None:
+    from joblib.externals.loky import process_executor
+
     threading.Thread(target=_end_with, args=(parent, path.parent), daemon=True).start()
     torch.set_num_threads(1)
     keep_freed_memory()
+    # Memory that is kept is no leak; where psutil is installed, the pool would end such a process and begin another.
+    process_executor._MAX_MEMORY_LEAK_SIZE = 2**62
     tensors = load_file(path)
     layout = torch.channels_last if path.name == "last" else torch.contiguous_format
     _BATCH[:] = [ProxyBatch(tensors["images"].contiguous(memory_format=layout), tensors["labels"], classes)]

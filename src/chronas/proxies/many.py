@@ -12,7 +12,7 @@ from torch import nn
 
 from chronas.errors import EnvironmentFault, UsageError
 from chronas.proxies.base import ProxyBatch
-from chronas.proxies.flight import Flight, Found, Scored, Timed, take_off
+from chronas.proxies.flight import Flight, Found, Scored, Threads, Timed, take_off
 
 __all__ = ["Candidate", "Scored", "Timed", "score_all", "score_many"]
 
@@ -38,23 +38,24 @@ def score_many(
 
 
 def score_all(
-    names: Sequence[str], candidates: Iterable[Candidate], batch: ProxyBatch, *, in_flight: int = 1
+    names: Sequence[str],
+    candidates: Iterable[Candidate],
+    batch: ProxyBatch,
+    *,
+    in_flight: int = 1,
+    one_thread: bool = False,
 ) -> Iterator[tuple[Candidate, Found]]:
     """Each candidate with its scores by the proxies `names`, in order.
 
     A key that was met before is not built again. With `in_flight` n above 1, up to n networks are scored at once: on a
     CPU by processes, which takes some seconds to begin with, on a GPU by threads (`chronas.proxies.flight`).
-    Raises EnvironmentFault where such processes cannot be had, or one of them was ended from outside, and TypeError for
-    a `build` that cannot be sent to them.
+    `one_thread` scores with one thread where one at a time is scored, too: the very scores of processes.
+    Raises NoProcesses where they cannot be started or a `build` cannot be sent to them, and EnvironmentFault where one
+    of them was ended from outside.
     """
     if in_flight < 1:
         raise UsageError(f"The number of networks in flight must be at least 1, but got {in_flight}.")
-    try:
-        flight = take_off(in_flight, batch)
-    except (OSError, ImportError) as error:
-        raise EnvironmentFault(
-            f"Processes that score networks cannot be started here: {error}. Score one at a time (--in-flight 1)."
-        ) from error
+    flight = Threads(1, batch) if one_thread and in_flight == 1 else take_off(in_flight, batch)
     with closing(flight):
         try:
             yield from _in_order(flight, names, candidates, in_flight)

@@ -75,6 +75,7 @@ def within(space: SpaceT, limits: Limits, cost: Callable[[Choices], Counted]) ->
         """The space's own class with one rule more: layouts and builders find all else in its place."""
 
         rules = f"{space.rules} It must have {limits}.".strip()
+        _unlimited = space
 
         def legal(self, choices: Choices) -> bool:
             return bool(super().legal(choices)) and limits.allow(counted(choices))
@@ -88,6 +89,13 @@ def within(space: SpaceT, limits: Limits, cost: Callable[[Choices], Counted]) ->
     limited.__class__ = Limited
     _check_possible(space, limits, counted)
     return limited
+
+
+def without(space: Space) -> Space:
+    """The space as it was before `within`; for builders the same, and it can be sent to other processes."""
+    while (unlimited := getattr(space, "_unlimited", None)) is not None:
+        space = unlimited
+    return space
 
 
 def _check_possible(space: Space, limits: Limits, cost: Callable[[Choices], Counted]) -> None:

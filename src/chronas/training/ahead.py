@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import BrokenExecutor, Future, wait
 
 from torch import nn
 
 from chronas.errors import ProxyError
 from chronas.proxies.base import ProxyBatch
-from chronas.proxies.flight import Flight, Found, Processes, Threads
+from chronas.proxies.flight import Flight, Found, NoProcesses, Processes, Threads
 from chronas.work import Evaluate, Work
+
+LOOK_SECONDS = 0.1
+"""Between two looks at whether it is enough."""
 
 
 class Ahead:
@@ -24,31 +27,44 @@ class Ahead:
         self, room: Callable[[], tuple[int, ProxyBatch]], build: Callable[[Evaluate], Callable[[], nn.Module]]
     ) -> None:
         self._room, self._build = room, build
-        self._alone = False
-        self._count = 1
         self._flight: Flight | None = None
         self._begun: dict[Evaluate, Future[Found]] = {}
+        self._count = 1
+        # Processes at most from now on, once one has ended; None as long as there is room. 0: score here.
+        self._most: int | None = None
         self._notes: list[str] = []
 
-    def score(self, work: Evaluate, upcoming: Callable[[int], Sequence[Work]]) -> float:
-        """The score of `work`; what is `upcoming` is begun. Raises ProxyError."""
+    def score(
+        self, work: Evaluate, upcoming: Callable[[int], Sequence[Work]], enough: Callable[[], bool] = lambda: False
+    ) -> float | None:
+        """The score of `work`; what is `upcoming` is begun. Raises ProxyError.
+
+        None where `enough` says so while it is waited for: another call goes on waiting.
+        """
         try:
-            return self._flown(work, upcoming)
+            return self._flown(work, upcoming, enough)
         except BrokenExecutor as error:
-            # Whose network it was cannot be told: this one is tried once more, alone.
-            self._notes.append(f"A process that scored networks has ended ({_first_line(error)}); it is begun anew.")
+            # Whose network it was cannot be told: this one is tried once more, alone. Perhaps it was too many at once.
+            self._most = max(1, self._count // 2)
+            fewer = f"from here on {self._most} at once" if self._most < self._count else "it is begun anew"
+            self._notes.append(f"A process that scored networks has ended ({_first_line(error)}): {fewer}.")
             self.close()
         try:
-            return self._flown(work, lambda count: ())
+            return self._flown(work, lambda count: (), enough)
         except BrokenExecutor as error:
             self.close()
             raise ProxyError(f"The process that scored this network has ended: {_first_line(error)}") from error
 
-    def _flown(self, work: Evaluate, upcoming: Callable[[int], Sequence[Work]]) -> float:
+    def _flown(
+        self, work: Evaluate, upcoming: Callable[[int], Sequence[Work]], enough: Callable[[], bool]
+    ) -> float | None:
         self._begin(work)
-        for one in upcoming(2 * self._count - 1) if self._count > 1 else ():
+        for one in upcoming(2 * self._count - 1) if isinstance(self._flight, Processes) else ():
             if isinstance(one, Evaluate):
                 self._begin(one)
+        while not wait((self._begun[work],), LOOK_SECONDS).done:
+            if enough():
+                return None
         found = self._begun.pop(work).result()[work.fidelity.proxy].score
         if isinstance(found, ProxyError):
             raise found
@@ -60,28 +76,22 @@ class Ahead:
         names, build = (work.fidelity.proxy,), self._build(work)
         try:
             started = self._open().start(names, build)
-        except TypeError as error:
-            if self._alone:
-                raise
-            self._stay_here(f"Networks of this space cannot be sent to processes ({_first_line(error)})")
+        except NoProcesses as error:
+            self._notes.append(f"{_first_line(error)}. Networks are scored one by one.")
+            self._most = 0
+            self.close()
             started = self._open().start(names, build)
         self._begun[work] = started
 
     def _open(self) -> Flight:
         if self._flight is None:
             count, batch = self._room()
-            self._count = 1 if self._alone else count
-            try:
-                self._flight = Processes(count, batch) if self._count > 1 else Threads(1, batch)
-            except (OSError, ImportError) as error:
-                self._stay_here(f"No processes can be started here ({error})")
-                self._count, self._flight = 1, Threads(1, batch)
+            most = count if self._most is None else self._most
+            self._count = max(1, min(count, most))
+            # One thread computes what the one of a process does.
+            alone = count == 1 or most == 0
+            self._flight = Threads(1, batch) if alone else Processes(self._count, batch)
         return self._flight
-
-    def _stay_here(self, why: str) -> None:
-        self.close()
-        self._alone = True
-        self._notes.append(f"{why}: networks are scored one by one.")
 
     def notes(self) -> list[str]:
         """Messages for people, each handed out once."""

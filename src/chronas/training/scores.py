@@ -18,21 +18,23 @@ from chronas.data.memory import free_memory
 from chronas.errors import DataError
 from chronas.proxies import PROXIES
 from chronas.proxies.base import ProxyBatch, score
+from chronas.proxies.flight import Build
 from chronas.seeding import derive
 from chronas.spaces import Space
+from chronas.spaces.limits import without
 from chronas.spaces.superkernel import LARGEST_MAP
 from chronas.task import Task
 from chronas.training.ahead import Ahead
 from chronas.training.at_once import AtOnce
 from chronas.training.hardware import Hardware
 from chronas.training.network import seeded_network
-from chronas.work import Evaluate, Work
+from chronas.work import Choices, Evaluate, Work
 
 BATCH = 128
 """Images that every network is judged by (Mellor et al. 2021: 128)."""
 
-MANY = 64
-"""Networks from which on it is worth starting processes: they take some four seconds to begin with."""
+MANY = 128
+"""Networks from which on processes pay on two cores: they take some four seconds to begin with."""
 PROCESS_BYTES, NETWORK_BYTES = 2**29, 2**30
 """What a process needs, and what its network needs for 128 maps of 32 x 32 pixels: generous."""
 
@@ -60,12 +62,20 @@ class UntrainedScore(AtOnce):
         """The images. Made when the first network is scored: many searches never score one."""
         return proxy_batch(self.data, self.hardware, self.seed, self.size)
 
+    def evaluate(
+        self, work: Evaluate, ledger: Ledger, pause: Callable[[], bool] = lambda: False
+    ) -> dict[str, float] | None:
+        """`score`, `params` and `madds`; None where waiting for processes was broken off. Raises ProxyError."""
+        if self._ahead is None:
+            return super().evaluate(work, ledger, pause)
+        found = self._ahead.score(work, self._upcoming, lambda: pause() or ledger.exhausted)
+        return None if found is None else self._metrics(work, found)
+
     def judge(self, work: Evaluate, ledger: Ledger) -> dict[str, float]:
-        """`score`, `params` and `madds`. Raises ProxyError."""
-        if self._ahead is not None:
-            found = self._ahead.score(work, self._upcoming)
-        else:
-            found = score(work.fidelity.proxy, self._build(work)(), self.batch, keep=False)
+        """`score`, `params` and `madds`, one network after the other. Raises ProxyError."""
+        return self._metrics(work, score(work.fidelity.proxy, self._build(work)(), self.batch, keep=False))
+
+    def _metrics(self, work: Evaluate, found: float) -> dict[str, float]:
         counted = nets.cost(Architecture(self.space, work.choices), self.data.task)
         return {"score": found, "params": float(counted.params), "madds": float(counted.madds)}
 
@@ -77,10 +87,9 @@ class UntrainedScore(AtOnce):
     def _room(self) -> tuple[int, ProxyBatch]:
         return networks_beside(self.hardware, self.batch), self.batch
 
-    def _build(self, work: Evaluate) -> Callable[[], nn.Module]:
-        # Without this object: what is built may be built in another process.
+    def _build(self, work: Evaluate) -> Build:
         architecture = Architecture(self.space, work.choices)
-        return partial(untrained, architecture, self.data.task, self.hardware, self.seed, work.fidelity.proxy)
+        return untrained(architecture, self.data.task, self.hardware, self.seed, work.fidelity.proxy)
 
     def notes(self) -> list[str]:
         return [] if self._ahead is None else self._ahead.notes()
@@ -91,16 +100,22 @@ class UntrainedScore(AtOnce):
             self._ahead.close()
 
 
-def untrained(architecture: Architecture, task: Task, hardware: Hardware, seed: int, proxy: str) -> nn.Module:
-    """The network for `proxy` on its device as it is before training, with weights drawn by `seed`.
+def untrained(architecture: Architecture, task: Task, hardware: Hardware, seed: int, proxy: str) -> Build:
+    """What makes the network for `proxy` on its device as it is before training, with weights drawn by `seed`.
 
     Networks that are equal weight by weight (`Space.exact`) are built alike, so that they have equal scores; where the
     proxy does not look at weights, the architecture is built as it is, with all that it holds and does not run.
+    It may be called in another process: it needs nothing that somebody has registered in this one.
     """
     space = architecture.space
     own = space.exact(architecture.choices)
-    built = Architecture(space, own) if looks_at_weights(proxy) else architecture
-    return hardware.place(seeded_network(lambda: nets.build(built, task), seed, "proxy", *own))
+    choices = own if looks_at_weights(proxy) else architecture.choices
+    make = partial(nets.BUILDERS.load(space.name), without(space), choices, task)
+    return partial(_placed, make, hardware, seed, own)
+
+
+def _placed(make: Build, hardware: Hardware, seed: int, own: Choices) -> nn.Module:
+    return hardware.place(seeded_network(make, seed, "proxy", *own))
 
 
 def looks_at_weights(proxy: str) -> bool:
