@@ -62,6 +62,7 @@ class Ahead:
         for one in upcoming(2 * self._count - 1) if isinstance(self._flight, Processes) else ():
             if isinstance(one, Evaluate):
                 self._begin(one)
+        self._begin(work)  # anew, where beginning the others has ended the processes
         while not wait((self._begun[work],), LOOK_SECONDS).done:
             if enough():
                 return None
