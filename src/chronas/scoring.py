@@ -38,8 +38,8 @@ class Scores:
 
     columns  proxy name to one score per network, higher is better; None where the proxy has no score
     reasons  proxy name to the messages of the networks without a score
-    notes    what people should know about how they were scored
     seconds  proxy name to seconds per network, building it left out; several in flight take them at the same time
+    notes    what people should know about how they were scored
     """
 
     space: Space
