@@ -13,12 +13,12 @@ import torch
 from chronas.data.arrays import fit_pixels
 from chronas.data.decode import decode
 from chronas.data.images import ImageData, Split, channel_statistics, fingerprint
-from chronas.data.memory import free_memory
 from chronas.data.raw import Encoded, Labels, Pixels, Raw, RawPart
 from chronas.data.split import held_out
 from chronas.data.stream import StreamedSplit, files_fingerprint, streamed
 from chronas.data.survey import first_size, survey
 from chronas.errors import DataError
+from chronas.memory import free_memory
 
 MOST_CLASSES = 1000
 BIG, BIG_VAL = 50_000, 5_000

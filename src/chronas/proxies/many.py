@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import closing
 from dataclasses import dataclass
 
-from torch import nn
-
 from chronas.errors import EnvironmentFault, UsageError
 from chronas.proxies.base import ProxyBatch
-from chronas.proxies.flight import Flight, Found, Scored, Threads, Timed, take_off
+from chronas.proxies.flight import Build, Flight, Found, Scored, Threads, Timed, take_off
 
 __all__ = ["Candidate", "Scored", "Timed", "score_all", "score_many"]
 
@@ -26,7 +24,7 @@ class Candidate:
     """
 
     key: Hashable
-    build: Callable[[], nn.Module]
+    build: Build
 
 
 def score_many(

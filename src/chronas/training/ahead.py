@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Future, wait
 
-from torch import nn
-
 from chronas.errors import ProxyError
 from chronas.proxies.base import ProxyBatch
-from chronas.proxies.flight import Flight, Found, NoProcesses, Processes, Threads
+from chronas.proxies.flight import Build, Flight, Found, NoProcesses, Processes, Threads
 from chronas.work import Evaluate, Work
 
 LOOK_SECONDS = 0.1
@@ -23,15 +22,13 @@ class Ahead:
     build  for a piece of work, what makes its network; it travels to the process
     """
 
-    def __init__(
-        self, room: Callable[[], tuple[int, ProxyBatch]], build: Callable[[Evaluate], Callable[[], nn.Module]]
-    ) -> None:
+    def __init__(self, room: Callable[[], tuple[int, ProxyBatch]], build: Callable[[Evaluate], Build]) -> None:
         self._room, self._build = room, build
         self._flight: Flight | None = None
         self._begun: dict[Evaluate, Future[Found]] = {}
         self._count = 1
-        # Processes at most from now on, once one has ended; None as long as there is room. 0: score here.
-        self._most: int | None = None
+        # Processes at most: fewer once one has ended, 0 where there can be none.
+        self._most = sys.maxsize
         self._notes: list[str] = []
 
     def score(
@@ -86,11 +83,10 @@ class Ahead:
 
     def _open(self) -> Flight:
         if self._flight is None:
-            count, batch = self._room()
-            most = count if self._most is None else self._most
-            self._count = max(1, min(count, most))
+            room, batch = self._room()
+            self._count = min(room, self._most)
             # One thread computes what the one of a process does.
-            alone = count == 1 or most == 0
+            alone = room == 1 or self._most == 0
             self._flight = Threads(1, batch) if alone else Processes(self._count, batch)
         return self._flight
 

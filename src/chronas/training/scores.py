@@ -14,8 +14,8 @@ from chronas.architecture import Architecture
 from chronas.budget import Ledger
 from chronas.data.batches import Batches
 from chronas.data.images import ImageData
-from chronas.data.memory import free_memory
 from chronas.errors import DataError
+from chronas.memory import free_memory
 from chronas.proxies import PROXIES
 from chronas.proxies.base import ProxyBatch, score
 from chronas.proxies.flight import Build
