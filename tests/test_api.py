@@ -106,7 +106,7 @@ def test_a_run_goes_on_with_its_images_where_they_were(tmp_path: Path, monkeypat
     assert api.search(photos, budget="4 evaluations", out=tmp_path / "run", options=options()).interrupted
     monkeypatch.undo()
     # Little memory is free now: the images are read into it all the same, as at first.
-    monkeypatch.setattr("chronas.data.assemble.free_memory", lambda: 0)
+    monkeypatch.setattr("chronas.data.on_disk.free_memory", lambda: 0)
     assert not RunFolder.open(tmp_path / "run").spec["streamed"]
     assert api.resume(tmp_path / "run").result["status"] == "finished"
 

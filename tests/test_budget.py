@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,29 +26,45 @@ class Clock:
         return self.now
 
 
+TIMES = {
+    90.0: ["90s", "90 s", "90 sec", "90sec", "90secs", "90 Seconds", "90 sec.", "1.5m", "0:01:30", "1:30 min",
+           "1m30", "1 m 30 s", "9e1s", "900e-1s"],
+    20.0: ["20 sec", "20sec", "00:00:20", "0:0:20", "20,0 s", "20\u00a0s"],
+    18.0: ["0.3min", "0,3 min", ".3m", "0.3 Mins"],
+    0.25: ["250ms", "250 msec", "0.25s", "0,250 s", "0:00:00.25"],
+    1200.0: ["20m", "20 min", "20 minutes", "20M", " 20  min "],
+    1800.0: [".5h", "half an hour", "Half an Hour", "half hour", "0:30:00"],
+    3600.0: ["1h", "an hour", "one hour", "1 hr", "60m"],
+    5400.0: ["1.5h", "1,5h", "1h30m", "1h30", "1 h 30", "1 hour 30 min", "1:30:00", "01:30:00", "1:30h", "1:30 hrs"],
+    5405.0: ["1h 30m 5s", "1h, 30m, 5s", "1 h 30 m 5", "1:30:05"],
+    9000.0: ["2 hours 30 min", "2 hrs 30 mins", "2 hours and 30 minutes", "2h30"],
+    86400.0: ["1d", "a day", "24:00:00", "1-00:00:00"],
+    129600.0: ["36h", "1d 12h", "36:00:00", "1-12:00:00"],
+    172800.0: ["2 Days", " 2d "],
+    604800.0: ["1w", "1 wk", "a week", "7 days"],
+}  # fmt: skip
+COUNTS = [
+    ("50 epochs", 50.0, "epochs"),
+    ("50 epoch", 50.0, "epochs"),
+    ("50epochs", 50.0, "epochs"),
+    ("1 epoch", 1.0, "epochs"),
+    ("0.5epochs", 0.5, "epochs"),
+    ("1e2 epochs", 100.0, "epochs"),
+    ("1000 evaluations", 1000.0, "evaluations"),
+    ("1000 Evals", 1000.0, "evaluations"),
+    ("1000evals", 1000.0, "evaluations"),
+    (90, 90.0, "seconds"),
+    (0.5, 0.5, "seconds"),
+    (np.float32(0.5), 0.5, "seconds"),
+    (np.int64(7), 7.0, "seconds"),
+]
+
+
 @pytest.mark.parametrize(
     ("text", "amount", "unit"),
-    [
-        ("90s", 90.0, "seconds"),
-        ("250ms", 0.25, "seconds"),
-        ("20m", 1200.0, "seconds"),
-        ("20 min", 1200.0, "seconds"),
-        ("1.5h", 5400.0, "seconds"),
-        (".5h", 1800.0, "seconds"),
-        ("1h30m", 5400.0, "seconds"),
-        ("1h 30m 5s", 5405.0, "seconds"),
-        ("2 Days", 172800.0, "seconds"),
-        (" 2d ", 172800.0, "seconds"),
-        ("50 epochs", 50.0, "epochs"),
-        ("1 epoch", 1.0, "epochs"),
-        ("0.5epochs", 0.5, "epochs"),
-        ("1000 evaluations", 1000.0, "evaluations"),
-        ("1000 evals", 1000.0, "evaluations"),
-        (90, 90.0, "seconds"),
-        (0.5, 0.5, "seconds"),
-    ],
+    [*((text, amount, "seconds") for amount, texts in TIMES.items() for text in texts), *COUNTS],
 )
-def test_parse(text: str | float, amount: float, unit: str) -> None:
+def test_parse(text: Any, amount: float, unit: str) -> None:
     budget = Budget.parse(text)
     assert budget.amount == pytest.approx(amount)
     assert budget.unit == unit
@@ -57,28 +74,50 @@ def test_parse(text: str | float, amount: float, unit: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("90", r"has no unit.*'90s'"),
+        ("90", r"has no unit.*'90s'.*0:20:00 \(hours:minutes:seconds\)"),
         ("1.5", "has no unit"),
-        ("90 parsecs", r"Unknown unit 'parsecs'.*Use s, m, h, d"),
-        ("5 epochs 3s", "Unknown unit 'epochs'"),
+        ("1e3", "has no unit"),
+        ("90 parsecs", r"Unknown unit 'parsecs'.*Use s, m, h, d.*2 hours 30 min"),
+        ("20 x", "Unknown unit 'x'"),
+        ("1:30 parsecs", "Cannot read"),
+        ("5 epochs 3s", "a time or a single count"),
+        ("5 epochs 3 evals", "a time or a single count"),
         ("", "Cannot read the budget ''.*Examples"),
         ("soon", "Cannot read"),
         ("h", "Cannot read"),
-        ("1h30", "Cannot read"),
-        ("-5s", "Cannot read"),
+        ("1:30", "hours and minutes, or minutes and seconds. Write 1h30m or 1m30s"),
+        ("1:75:00", "Cannot read"),
+        ("1:00:00:00", "Cannot read"),
+        ("1h75", "Cannot read"),
+        ("1.5h30", "Cannot read"),
+        ("2d 12", "Cannot read"),
+        ("one and a half hours", "Cannot read"),
         ("1.5.5s", "Cannot read"),
-        ("1,000 evaluations", "Cannot read"),
+        ("1,500s", "can be 1500 or 1.500"),
+        ("1,000 evaluations", "can be 1000 or 1.000"),
         ("5s!", "Cannot read"),
+        ("1h -5m", "Cannot read"),
+        ("-5s", "must be a positive number.*'-5s'"),
+        ("- 5 min", "must be a positive number"),
+        ("\u22125s", "must be a positive number"),
+        ("-5", "must be a positive number"),
+        ("0", "must be a positive number"),
+        ("nan", "must be a positive number.*'nan'"),
+        ("inf h", "must be a positive number"),
+        ("-inf", "must be a positive number"),
         ("0s", "must be a positive number"),
+        ("0:00:00", "must be a positive number"),
         ("0 epochs", "must be a positive number"),
         ("1e999s", "must be a positive number"),
         (0, "must be a positive number"),
         (-1.0, "must be a positive number"),
         (math.nan, "must be a positive number"),
         (math.inf, "must be a positive number"),
+        (True, "text or a number of seconds, but got True"),
+        (None, "text or a number of seconds, but got None"),
     ],
 )
-def test_parse_refuses(text: str | float, words: str) -> None:
+def test_parse_refuses(text: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         Budget.parse(text)
 

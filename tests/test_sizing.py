@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +15,10 @@ from chronas.architecture import Architecture, make_space
 from chronas.budget import Budget
 from chronas.data.images import ImageData
 from chronas.data.load import load
+from chronas.errors import RunError
 from chronas.nets import cost
 from chronas.spaces.limits import Limits
-from chronas.spec import DataSpec
+from chronas.spec import DataSpec, RunSpec, read_spec
 from chronas.task import Task
 from chronas.training.hardware import Hardware
 
@@ -42,7 +45,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def race(data: ImageData, seconds: float, candidates: int = 1, seed: int = 0) -> tuple[str, ...]:
-    return sizing.race(data, Hardware.find("cpu"), seconds, candidates, seed)
+    return sizing.race(data, Hardware.find("cpu"), seconds, candidates, seed).first
 
 
 def epoch_seconds(data: ImageData, notation: str) -> float:
@@ -83,6 +86,43 @@ def test_the_race_has_as_many_as_asked_and_none_twice(data: ImageData) -> None:
     assert race(data, 30, 5)[0] == race(data, 30)[0]
 
 
+def test_what_was_considered_says_what_was_expected_and_why(data: ImageData) -> None:
+    found = sizing.race(data, Hardware.find("cpu"), 30, 1, 0)
+    taken, *others = found.considered
+    assert (taken.notation,) == found.first
+    assert len(others) > 2
+    assert len({one.notation for one in found.considered}) == len(found.considered) <= sizing.TIMED
+    assert taken.taken
+    assert not any(one.taken for one in others)
+    space = make_space("resnet")
+    for one in found.considered:
+        assert one.timed
+        assert one.seconds == pytest.approx(30 / one.passes)
+        slow = (32 / 24) ** 2 if "-24-" in one.notation else 1
+        assert one.seconds == pytest.approx(slow * epoch_seconds(data, one.notation))
+        figures = cost(Architecture(space, space.parse(one.notation)), data.task)
+        assert (one.params, one.madds) == (figures.params, figures.madds)
+        assert one.wanted == pytest.approx(sizing.target_epochs(30, len(data.train)))
+        assert one.least == pytest.approx(one.wanted / sizing.TOO_SLOW)
+        assert (one.why == "too slow") == (one.passes < one.least)
+    assert taken.why == "the largest that is fast enough"
+    assert taken.madds == max(one.madds for one in found.considered if one.passes >= one.least)
+    assert sizing.race(data, Hardware.find("cpu"), 0.001, 1, 0).considered[0].why == "the fastest; none is fast enough"
+
+
+def test_what_races_is_considered_first(data: ImageData) -> None:
+    found = sizing.race(data, Hardware.find("cpu"), 30, 5, 0)
+    several = len(found.first)
+    assert tuple(one.notation for one in found.considered[:several]) == found.first
+    assert [one.taken for one in found.considered] == [True] * several + [False] * (len(found.considered) - several)
+    assert "drawn among those of about the right cost" in {one.why for one in found.considered[:several]}
+
+
+def test_what_was_not_timed_is_called_so(data: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizing, "TIMING_SHARE", 0.0)
+    assert not any(one.timed for one in sizing.race(data, Hardware.find("cpu"), 30, 1, 0).considered)
+
+
 def test_the_target_grows_with_the_square_root_of_time_and_on_less_data() -> None:
     assert sizing.target_epochs(120, 50_000) == pytest.approx(5)
     assert sizing.target_epochs(480, 50_000) == pytest.approx(10)
@@ -115,7 +155,7 @@ def test_timing_ends_where_it_would_take_too_much(data: ImageData, monkeypatch: 
 
 
 def test_limits_are_kept_by_all_that_race(data: ImageData) -> None:
-    found = sizing.race(data, Hardware.find("cpu"), 60, 5, 0, Limits(max_params=200_000))
+    found = sizing.race(data, Hardware.find("cpu"), 60, 5, 0, Limits(max_params=200_000)).first
     space = make_space("resnet")
     assert found
     assert all(cost(Architecture(space, space.parse(name)), data.task).params <= 200_000 for name in found)
@@ -134,3 +174,10 @@ def test_the_plan_of_a_fit(data: ImageData, budget: str, candidates: int | None,
     assert candidates is None or len(told["first"]) <= candidates
     if candidates == 1:
         assert "no time for a race" in spec.notes[0]
+    assert tuple(one["notation"] for one in spec.considered if one["taken"]) == tuple(told.get("first", ()))
+    written = json.loads(json.dumps(spec.to_json()))
+    assert RunSpec.from_json(written).considered == tuple(written["considered"])
+    del written["considered"]  # a run of an earlier version
+    assert read_spec(written, Path("spec.json")).considered == ()
+    with pytest.raises(RunError, match="considered"):
+        read_spec({**written, "considered": "x"}, Path("spec.json"))

@@ -18,6 +18,9 @@ from chronas.train_stage import layer_params
 from chronas.windows import Windows
 
 LOADED, REPORT = 2.0, 0.5
+SHARED = 100.0
+WHOLE = LOADED + SHARED + REPORT + EXIT_SECONDS
+BUDGET = f"{WHOLE}s"
 
 
 class Clock:
@@ -29,7 +32,7 @@ class Clock:
         return self.now
 
 
-def made(clock: Clock, budget: str = "103s", verb: Verb = "fit", baselines: tuple[str, ...] = ()) -> Windows:
+def made(clock: Clock, budget: str = BUDGET, verb: Verb = "fit", baselines: tuple[str, ...] = ()) -> Windows:
     spec = RunSpec(verb, DataSpec("digits"), Budget.parse(budget), 0, "cpu", "auto", "superkernel", "nasib", "fast", {},
                    0.6, baselines)  # fmt: skip
     records: list[dict[str, Any]] = [{"kind": "start", "t": LOADED}]
@@ -45,14 +48,12 @@ def made(clock: Clock, budget: str = "103s", verb: Verb = "fit", baselines: tupl
 def test_found_and_baselines_get_equal_parts(order: tuple[str, ...]) -> None:
     clock = Clock()
     windows = made(clock, baselines=order)
-    shared = 103 - LOADED - REPORT - EXIT_SECONDS
-    assert shared == 100
     assert windows.ledger("search", 0.0).budget.amount == pytest.approx(LOADED + 60)
     clock.now = LOADED + 60
     for name in ("found", *order):
         assert windows.ledger(name, 0.0).budget.amount == pytest.approx(40 / 3)
         clock.now += 40 / 3
-    assert clock.now == pytest.approx(103 - REPORT - EXIT_SECONDS)
+    assert clock.now == pytest.approx(LOADED + SHARED)
 
 
 def test_parts_of_the_search_are_parts_of_what_loading_leaves() -> None:

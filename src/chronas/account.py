@@ -6,13 +6,15 @@ import dataclasses
 import math
 from typing import Any
 
-from chronas.budget import Ledger
+from chronas.budget import Ledger, Slowest
 from chronas.context import Context
 from chronas.errors import RunError
 from chronas.reports.html import write_report
 
-EXIT_SECONDS = 0.5
-"""What leaving the process takes on an idle machine, kept back of every time budget."""
+EXIT_SECONDS = 0.2
+"""What showing the result and leaving the process take on an idle machine, kept back of every time budget."""
+FILING_SECONDS, FILES = 0.15, 8
+"""For packing a model and counting a network's cost; and how many files wait for the disk."""
 MOST_SLOWNESS = 4.0
 REPORT_SECONDS = 0.5
 """What writing the report is taken to cost until it is known."""
@@ -33,9 +35,19 @@ class Account:
         self._reloaded_within = 0.0
         self.result = self._old_result() or self._new_result()
         self.report_seconds = REPORT_SECONDS
+        self._writing = Slowest()
         self.slowness = min(MOST_SLOWNESS, self.clock.slowness)
         self._reported_at = -math.inf
         self._running: tuple[str, Ledger] | None = None
+
+    def writing_took(self, seconds: float) -> None:
+        """A small file of the run took `seconds` to be written."""
+        self._writing.took(seconds)
+
+    @property
+    def filing_seconds(self) -> float:
+        """What the files at the end of a training take to be written here: the model, the journal, the result."""
+        return FILING_SECONDS * self.slowness + FILES * self._writing.seconds
 
     @property
     def exit_seconds(self) -> float:
@@ -79,7 +91,9 @@ class Account:
 
     def _write(self) -> None:
         self._add_up()
+        began = self.clock()
         self.folder.write_result(self.result)
+        self.writing_took(self.clock() - began)
 
     def _book(self, name: str, ledger: Ledger) -> None:
         """Put the account of a stage into its own entry: a stage that goes on later is not counted twice."""
@@ -139,5 +153,6 @@ class Account:
                            "seconds": {"load data": loading}, "evaluations": 0, "epochs": 0.0}}},
             "search": None,
             "networks": [],
+            "unfinished": None,
             "status": "running",
         }  # fmt: skip

@@ -13,11 +13,15 @@ from typing import Any
 from chronas.architecture import Architecture
 from chronas.budget import Budget, RunClock
 from chronas.check import check, check_time
+from chronas.data.deadline import LoadTime
+from chronas.data.formats.ignored import inside_note
 from chronas.data.images import ImageData
 from chronas.data.load import load
+from chronas.data.options import NAMES, DataOptions, plain
 from chronas.driver import Listener
 from chronas.errors import DataError, UsageError
 from chronas.execution.interrupt import StopFlag
+from chronas.named import find_source
 from chronas.policy import plan_fit
 from chronas.reports.html import write_report
 from chronas.runs.best import best_architecture
@@ -25,9 +29,8 @@ from chronas.runs.files import check_format, disk_faults
 from chronas.runs.folder import RunFolder, refuse_occupied, refuse_unwritable
 from chronas.session import Session
 from chronas.spec import DataSpec, RunSpec, Verb, check_groups, read_spec
+from chronas.training.hardware import Hardware
 
-TEST_SHARE = 0.1
-"""Held out for the test where the data has no test images."""
 Settings = Mapping[str, Mapping[str, Any]]
 
 
@@ -61,15 +64,13 @@ class RunResult:
         return next((entry for entry in self.result["networks"] if entry["name"] == name), None)
 
 
-@dataclass(frozen=True)
-class Options:
-    """What every verb takes besides data, budget and folder.
+@dataclass(frozen=True, kw_only=True)
+class Options(DataOptions):
+    """What every verb takes besides data, budget and folder, and how images are read (`DataOptions`).
 
     space, method, preset  names; None lets Chronas choose (see docs/how-fit-decides.md)
     seed       None: 0; when a run's network is trained on its images, the run's
-    test_share None: 0.1; when a run's network is trained on its images, the run's
     settings   {"method": {"k": 0.2}, "space": {"m": 5}, "supernet": {...}, "recipe": {...}}
-    size, val_share, test_share, limit, skip_bad   as in `chronas.data.load.load`
     max_params, max_madds   the most parameters, and multiply-adds per image, that an architecture may have
     baselines  any of "random", "plain": trained like the found network, beside it
     rival      afterwards train the hand-made residual network for as long as the search and the found network took
@@ -86,11 +87,6 @@ class Options:
     seed: int | None = None
     device: str = "auto"
     precision: str = "auto"
-    size: int | None = None
-    val_share: float | None = None
-    test_share: float | None = None
-    limit: int | None = None
-    skip_bad: bool = False
     max_params: int | None = None
     max_madds: int | None = None
     baselines: tuple[str, ...] = ()
@@ -134,15 +130,16 @@ def train(
 ) -> RunResult:  # fmt: skip
     """Train an architecture from scratch within `budget`.
 
-    source  a run folder (its best architecture) or an Architecture. The new run folder is `out`; by default
+    source  a run folder (its best architecture), an architecture's file, SPACE:NOTATION as in
+            "resnet:full-32-1-1-2-basic", or an Architecture. The new run folder is `out`; by default
             the folder "train" inside the run folder. On the images of that run, what `options` leave open (seed,
-            size, val_share, test_share, skip_bad) is as in the run: what it held out for the test stays held out.
+            how images are read) is as in the run: what it held out for the test stays held out.
     """
-    if isinstance(source, Architecture):
+    folder = find_source(source, (options.settings or {}).get("space") if options else None)
+    if isinstance(folder, Architecture):
         if out is None:
             raise UsageError("Training an architecture needs `out`, the folder of the new run.")
-        return _start("train", data, budget, out, options or Options(), source)
-    folder = RunFolder.open(source)
+        return _start("train", data, budget, out, options or Options(), folder)
     architecture = best_architecture(folder)
     options = _read_alike(options or Options(), read_spec(folder.spec, folder.path / "spec.json"), data)
     result = _start("train", data, budget, out or folder.train_folder, options, architecture)
@@ -155,17 +152,10 @@ def _read_alike(options: Options, spec: RunSpec, data: Any) -> Options:
     """`options`, with the run's way of reading the same images where they say nothing."""
     if _source_name(data) != spec.data.source:
         return options
-    known: dict[str, Any] = {
-        "seed": spec.seed,
-        "size": spec.data.size,
-        "val_share": spec.data.val_share,
-        "test_share": spec.data.test_share,
-        "skip_bad": spec.data.skip_bad,
-    }
-    left_open = {name for name in known if getattr(options, name) is None}
-    if not options.skip_bad:
-        left_open.add("skip_bad")
-    return dataclasses.replace(options, **{name: known[name] for name in left_open})
+    usual = DataOptions()
+    known = {name: getattr(spec.data, name) for name in NAMES if name not in ("limit", "cache")}
+    left_open = {name: value for name, value in known.items() if getattr(options, name) == getattr(usual, name)}
+    return dataclasses.replace(options, **left_open, seed=spec.seed if options.seed is None else options.seed)
 
 
 def resume(
@@ -190,7 +180,7 @@ def resume(
     with stop.installed(), folder.locked():
         clock = RunClock(started=began, carried=_carried(folder))
         with stop.at_once():
-            loaded = _load(spec.data, data, spec.seed, streamed=folder.spec.get("streamed"))
+            loaded = _load_again(spec, data, folder.spec.get("streamed"))
         return _run(folder, spec, loaded, clock, listeners, stop)
 
 
@@ -208,8 +198,9 @@ def _start(
     if verb == "train" and options.baselines:
         raise UsageError("Baselines are drawn from the space of a search: take them along with fit.")
     seed = options.seed or 0
-    test_share = TEST_SHARE if options.test_share is None else options.test_share
-    words = DataSpec(_source_name(data), options.size, options.val_share, options.limit, options.skip_bad, test_share)
+    words = _from_anywhere(plain(options))
+    words.check()
+    source = _source_name(data)
     # At once, not after minutes of loading.
     with disk_faults(Path(out)):
         refuse_occupied(Path(out))
@@ -217,9 +208,13 @@ def _start(
     stop = options.stop or StopFlag()
     with stop.installed():
         with stop.at_once():
-            loaded = _load(words, None if isinstance(data, str | Path) else data, seed)
+            given = source if isinstance(data, str | Path) else data
+            loaded = load(given, words, seed=seed, time=_load_time(limit, clock, options.device))
             check_time(limit, clock())
-            spec = plan_fit(verb, words, limit, options, loaded, architecture)
+            spec = plan_fit(verb, _resolved(source, loaded), limit, options, loaded, architecture)
+            inside = inside_note(out, data)
+            if inside is not None:
+                spec = dataclasses.replace(spec, notes=(*spec.notes, inside))
             check(spec, loaded.task)
         mark = {"fingerprint": loaded.fingerprint, "streamed": loaded.streamed}
         folder = RunFolder.create(out, {**spec.to_json(), **mark})
@@ -233,20 +228,42 @@ def _run(
     expected = folder.spec.get("fingerprint")
     if expected not in (None, data.fingerprint):
         raise DataError(f"{data.source} is not the data that {folder.path} was started with: its images differ.")
+    data = dataclasses.replace(data, notes=(*data.notes, *folder.notes))
     session = Session(folder, spec, data, clock=clock, stop=stop, listeners=list(listeners))
     interrupted = session.run() == "interrupted"
     return RunResult(folder.path, session.account.result, interrupted, stop.exit_code if interrupted else 0)
 
 
-def _load(words: DataSpec, data: Any, seed: int, streamed: bool | None = None) -> ImageData:
-    """The images that `words` describe; `streamed` as the run began with them, whatever memory is free now."""
+def _load_time(budget: Budget, clock: RunClock, device: str) -> LoadTime:
+    gpu = device != "cpu" and Hardware.find(device, "auto").kind == "cuda"
+    return LoadTime(budget.amount if budget.unit == "seconds" else None, gpu, clock)
+
+
+def _resolved(source: str, loaded: ImageData) -> DataSpec:
+    """How the images were read, with what was found out: a resumed run does not decide again."""
+    return DataSpec(source=source, **{name: getattr(loaded.reading, name) for name in NAMES})
+
+
+def _from_anywhere(words: DataOptions) -> DataOptions:
+    """`words` with whole paths: a run may be resumed from another folder."""
+    files = {name: value for name in ("cache", "labels") if (value := getattr(words, name)) is not None}
+    # A table of labels may also be named as it lies in the data.
+    whole: dict[str, Any] = {name: str(Path(value).expanduser().absolute()) for name, value in files.items()
+             if name == "cache" or Path(value).expanduser().exists()}  # fmt: skip
+    return dataclasses.replace(words, **whole)
+
+
+def _load_again(spec: RunSpec, data: Any, streamed: bool | None) -> ImageData:
+    """The images of a run as it began with them; `streamed` as it did, whatever memory is free now."""
+    words = spec.data
     if data is None and words.source.startswith("<"):
         raise UsageError(
             f"The run was started with {words.source} given in Python: pass the same as `data` to resume it."
         )
+    if isinstance(data, ImageData):
+        return data
     source = words.source if data is None else data
-    return load(source, size=words.size, val_share=words.val_share, test_share=words.test_share, limit=words.limit,
-                seed=seed, skip_bad=words.skip_bad,
+    return load(source, plain(words), seed=spec.seed,
                 max_memory_bytes=None if streamed is None else 0 if streamed else sys.maxsize)  # fmt: skip
 
 

@@ -8,6 +8,7 @@ progress and nothing else, so the same method runs within seconds, epochs or eva
 from __future__ import annotations
 
 import math
+import numbers
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -18,12 +19,21 @@ from chronas.errors import UsageError
 
 Unit = Literal["seconds", "epochs", "evaluations"]
 
-_SECONDS = {"ms": 0.001, "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "m": 60.0, "min": 60.0, "minute": 60.0,
-            "minutes": 60.0, "h": 3600.0, "hour": 3600.0, "hours": 3600.0, "d": 86400.0, "day": 86400.0,
-            "days": 86400.0}  # fmt: skip
-_COUNTS: dict[str, Unit] = {"epoch": "epochs", "epochs": "epochs", "evaluation": "evaluations",
-                            "evaluations": "evaluations", "evals": "evaluations"}  # fmt: skip
-_PART = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*([a-z]+)\s*")
+_SECONDS = {name: seconds for seconds, names in (
+    (0.001, "ms msec msecs millisecond milliseconds"), (1.0, "s sec secs second seconds"),
+    (60.0, "m min mins minute minutes"), (3600.0, "h hr hrs hour hours"), (86400.0, "d day days"),
+    (604800.0, "w wk wks week weeks"),
+) for name in names.split()}  # fmt: skip
+_COUNTS: dict[str, Unit] = {"epoch": "epochs", "epochs": "epochs", "eval": "evaluations", "evals": "evaluations",
+                            "evaluation": "evaluations", "evaluations": "evaluations"}  # fmt: skip
+_NUMBER = r"(?:[0-9]+(?:[.,][0-9]+)?|\.[0-9]+)(?:e[+-]?[0-9]+)?"
+_PART = re.compile(rf"({_NUMBER}) ?([a-z]+)(?:\.(?![0-9]))?,? ?(?:and )?")
+_CLOCK = re.compile(r"(?:([0-9]+)-)?([0-9]+):([0-5]?[0-9]):([0-5]?[0-9](?:\.[0-9]+)?)")
+_TWO = re.compile(r"([0-9]+):([0-5][0-9]) ?([a-z]*)\.?")
+_NEXT = {3600.0: "m", 60.0: "s"}
+"""What a bare number after hours, or after minutes, counts: 1h30."""
+FORMS = "90s, 20 min, 1.5h, 1h30m, 2 hours 30 min, 0:20:00 (hours:minutes:seconds), 2d, '50 epochs', '1000 evaluations'"
+"""How a budget is written, for messages."""
 
 
 @dataclass(frozen=True)
@@ -39,27 +49,17 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str | float | Budget) -> Budget:
-        """Read "90s", "20m", "1h30m", "2d", "50 epochs", "1000 evaluations"; a bare number is seconds."""
-        if isinstance(text, Budget):
-            return text
-        if isinstance(text, int | float):
-            return cls(float(text), "seconds")
-        words = text.strip().lower()
-        if re.fullmatch(r"[0-9]*\.?[0-9]+", words):
-            raise UsageError(
-                f"The budget {text!r} has no unit. Write for example '{words}s', '{words}m' or '{words} epochs'."
-            )
-        parts = _PART.findall(words)
-        if not parts or "".join(_PART.sub("", words).split()):
-            raise UsageError(f"Cannot read the budget {text!r}. Examples: 90s, 20m, 1.5h, 1h30m, 2d, '50 epochs'.")
-        if len(parts) == 1 and parts[0][1] in _COUNTS:
-            return cls(float(parts[0][0]), _COUNTS[parts[0][1]])
-        unknown = [unit for _, unit in parts if unit not in _SECONDS]
-        if unknown:
-            raise UsageError(
-                f"Unknown unit {unknown[0]!r} in the budget {text!r}. Use s, m, h, d, epochs or evaluations."
-            )
-        return cls(sum(float(number) * _SECONDS[unit] for number, unit in parts), "seconds")
+        """Read what people write: "90s", "1h 30 min", "0:20:00", "half an hour", "50 epochs"; a number is seconds.
+
+        Raises UsageError, with the forms that are read, where `text` is none of them or could mean two things.
+        """
+        given: object = text
+        if isinstance(given, Budget):
+            return given
+        if isinstance(given, bool) or not isinstance(given, str | numbers.Real):  # NumPy's numbers are Real
+            raise UsageError(f"A budget is text or a number of seconds, but got {given!r}. Examples: {FORMS}.")
+        amount, unit = _read(given) if isinstance(given, str) else (float(given), "seconds")
+        return cls(amount, unit)
 
     def __str__(self) -> str:
         return format_seconds(self.amount) if self.unit == "seconds" else f"{self.amount:g} {self.unit}"
@@ -67,6 +67,72 @@ class Budget:
     def share(self, part: float) -> Budget:
         """The budget times `part`."""
         return Budget(self.amount * part, self.unit)
+
+
+def _read(text: str) -> tuple[float, Unit]:
+    """Amount and unit of a budget as people write it; raises UsageError."""
+    words = " ".join(text.lower().split())
+    if re.match(r"[-−–] ?[0-9.]|[-+]?(nan|inf|infinity)\b|[0.]+$", words):
+        raise UsageError(f"A budget must be a positive number with its unit, but got {text!r}. Examples: {FORMS}.")
+    words = re.sub(r"\b(an?|one)\b", "1", re.sub(r"\bhalf( an?)?\b", "0.5", words))
+    pairs = _clock(words, text) or _pairs(words, text)
+    unknown = [unit for _, unit in pairs if unit not in _SECONDS and unit not in _COUNTS]
+    if unknown:
+        raise UsageError(
+            f"Unknown unit {unknown[0]!r} in the budget {text!r}. Use s, m, h, d, w, epochs or evaluations."
+            f" Examples: {FORMS}."
+        )
+    counts = [_COUNTS[unit] for _, unit in pairs if unit in _COUNTS]
+    if counts and len(pairs) > 1:
+        raise UsageError(f"A budget is a time or a single count, but got {text!r}. Examples: {FORMS}.")
+    if counts:
+        return _number(pairs[0][0], text), counts[0]
+    return sum(_number(number, text) * _SECONDS[unit] for number, unit in pairs), "seconds"
+
+
+def _clock(words: str, text: str) -> list[tuple[str, str]]:
+    """(number, unit) pairs of 0:20:00, 1-12:00:00 (a day and 12 hours) and 1:30 h; none of anything else."""
+    whole, two = _CLOCK.fullmatch(words), _TWO.fullmatch(words)
+    if whole:
+        return [(number or "0", unit) for number, unit in zip(whole.groups(), "dhms", strict=True)]
+    if two is None:
+        return []
+    first, last, unit = two.groups()
+    if not unit:
+        raise UsageError(f"The budget {text!r} can be hours and minutes, or minutes and seconds. Write "
+                         f"{first}h{last}m or {first}m{last}s. Other examples: {FORMS}.")  # fmt: skip
+    below = _NEXT.get(_SECONDS.get(unit, 0.0))
+    return [(first, unit), (last, below)] if below else []
+
+
+def _pairs(words: str, text: str) -> list[tuple[str, str]]:
+    """(number, unit) pairs of 1h 30 min, and of 1h30; raises UsageError where anything else is left."""
+    if re.fullmatch(_NUMBER, words):
+        raise UsageError(
+            f"The budget {text!r} has no unit. Write for example '{words}s', '{words}m' or '{words} epochs'. "
+            f"Other examples: {FORMS}."
+        )
+    pairs, place = [], 0
+    while found := _PART.match(words, place):
+        pairs.append((found[1], found[2]))
+        place = found.end()
+    rest = words[place:]
+    below = _NEXT.get(_SECONDS.get(pairs[-1][1], 0.0)) if pairs and pairs[-1][0].isdigit() else None
+    if below and re.fullmatch("[0-5]?[0-9]", rest):
+        return [*pairs, (rest, below)]
+    if rest or not pairs:
+        raise UsageError(f"Cannot read the budget {text!r}. Examples: {FORMS}.")
+    return pairs
+
+
+def _number(number: str, text: str) -> float:
+    """A decimal comma is one; a comma that may part thousands is refused."""
+    if re.match("[1-9][0-9]{0,2},[0-9]{3}(?![0-9])", number):
+        one, other = number.replace(",", ""), number.replace(",", ".")
+        raise UsageError(
+            f"The number {number} in the budget {text!r} can be {one} or {other}: write it without a comma."
+        )
+    return float(number.replace(",", "."))
 
 
 def format_seconds(seconds: float) -> str:

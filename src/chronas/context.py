@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import nn
 
+import chronas
+from chronas.architecture import Architecture
 from chronas.budget import RunClock
 from chronas.data.images import ImageData
+from chronas.deploy.bundle import Bundle
 from chronas.driver import Listener
 from chronas.execution.interrupt import StopFlag
 from chronas.parts import make_recipe, make_spec_space
@@ -43,6 +47,14 @@ class Context:
         hardware = Hardware.find(spec.device, spec.precision)  # type: ignore[arg-type]
         space, recipe = make_spec_space(spec, data.task), make_recipe(spec)
         return cls(folder, spec, placed(data, hardware), clock, stop, listeners, hardware, space, recipe)
+
+    def bundle(
+        self, net: nn.Module, architecture: Architecture, metrics: Mapping[str, float], *, finished: bool = True
+    ) -> Bundle:
+        """`net`, trained on the images of this run, with what using it needs."""
+        data, words = self.data, self.spec.data
+        return Bundle(net, architecture, data.task, data.classes, data.mean, data.std, words.size, metrics,
+                      chronas.__version__, words.fit, data.range, finished)  # fmt: skip
 
     def record(self, record: dict[str, Any]) -> None:
         """Journal `record` with the time and tell the listeners."""

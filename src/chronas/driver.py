@@ -95,6 +95,7 @@ class Driver:
         self.folder, self.stage, self.stop, self.listeners = folder, stage, stop, listeners
         self.place = _Place()
         self._saved_at, self._saving_took = -math.inf, 0.0
+        self._named = False
 
     def run(self) -> Reason:
         """Go on from the newest snapshot, or from the beginning; returns why it ended.
@@ -126,6 +127,7 @@ class Driver:
                 return False
             place.work = asked[0]
             self._record({"kind": "ask", "ticket": place.ticket, "work": work_to_json(place.work)}, sync=False)
+            self._first(place.work)
         work = place.work
         outcome = self._replayed(work) or stage.executor.run(work, stage.ledger, self._pause)
         for message in stage.executor.notes():
@@ -186,6 +188,19 @@ class Driver:
         self._record({"kind": "best", "choices": list(best), "notation": notation, "metrics": metrics}, sync=False)
         if self.stage.on_best:
             self.stage.on_best(best, metrics)
+
+    def _first(self, work: Work) -> None:
+        """Tell `on_best`, before anything was judged, which architecture there is: a run may end at any time."""
+        if self.stage.on_best is None or self._named or self.place.best is not None:
+            return
+        self._named = True
+        try:
+            choices = self.stage.method.best()
+        except NothingEvaluatedError:
+            if not isinstance(work, Evaluate):
+                return
+            choices = work.choices
+        self.stage.on_best(choices, {})
 
     def note(self, message: str, level: str = "warning") -> None:
         """Journal a message for people."""

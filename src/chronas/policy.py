@@ -5,6 +5,7 @@ docs/how-fit-decides.md tells the same for users, with the measurements behind t
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Mapping
@@ -62,6 +63,7 @@ def plan_fit(
     seed = options.seed or 0
     free = verb == "fit" and options.space is None and options.method is None and not settings.get("space")
     notes: tuple[str, ...] = ()
+    considered: tuple[dict[str, Any], ...] = ()
     share = options.search_share
     if share is not None and not 0 < share < 1:
         raise UsageError(f"search_share must lie between 0 and 1, but got {share}.")
@@ -77,12 +79,15 @@ def plan_fit(
             hardware = Hardware.find(options.device, options.precision)  # type: ignore[arg-type]
             gone = 0.0 if options.started is None else time.monotonic() - options.started
             usable = (budget.amount - gone) * (1 - share) * (1 - CLOSING) / trained
-            first = race(data, hardware, usable, candidates, seed, Limits(**_limits(options)))
-            settings["method"] = {"candidates": len(first), "first": first, **settings.get("method", {})}
-            notes = (_explain(first, share),)
+            raced = race(data, hardware, usable, candidates, seed, Limits(**_limits(options)))
+            settings["method"] = {"candidates": len(raced.first), "first": raced.first, **settings.get("method", {})}
+            notes = (_explain(raced.first, share),)
+            considered = tuple(map(dataclasses.asdict, raced.considered))
     else:
         space, method = options.space or USUAL_SPACE, options.method or USUAL_METHOD
         share = 0.4 if share is None else share
+    if architecture is not None:
+        settings.pop("space", None)  # the architecture holds those of its space
     recipe = options.recipe or USUAL_RECIPE
     _check(space, method, recipe)
     settings["method"] = {**_counted(method, budget), **_preset(method, options.preset), **settings.get("method", {})}
@@ -91,6 +96,7 @@ def plan_fit(
         space=space, method=method, recipe=recipe, settings=settings, search_share=share,
         baselines=options.baselines, rival=options.rival, notes=notes,
         architecture=None if architecture is None else architecture.to_json(), limits=_limits(options),
+        considered=considered,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from chronas.account import Account
 from chronas.architecture import Architecture
 from chronas.budget import Ledger
 from chronas.context import Context
+from chronas.deploy.bundle import remove_bundle
 from chronas.driver import Driver, Reason, Stage
 from chronas.errors import NothingEvaluatedError
 from chronas.execution.inline import InlineExecutor
@@ -26,6 +27,8 @@ from chronas.training.evaluators import SharedWeights, ShortTraining, SupernetSl
 from chronas.training.network import plan
 from chronas.training.scores import UntrainedScore
 from chronas.training.supernet import Slice, SupernetSettings, SupernetTrainer
+from chronas.training.unfinished import Unfinished
+from chronas.unfinished import Keeper
 from chronas.windows import Windows
 from chronas.work import Choices, Evaluate, Work
 
@@ -38,8 +41,8 @@ FORESIGHT_SECONDS = 60
 class SearchStage:
     """Runs the search of one run."""
 
-    def __init__(self, context: Context, account: Account, windows: Windows) -> None:
-        self.context, self.account, self.windows = context, account, windows
+    def __init__(self, context: Context, account: Account, windows: Windows, keeper: Keeper) -> None:
+        self.context, self.account, self.windows, self.keeper = context, account, windows, keeper
         self.space, self.folder = context.space, context.folder
         self._closing = ExitStack()
 
@@ -56,13 +59,32 @@ class SearchStage:
                       on_slice=self._on_slice, recover=recover)  # fmt: skip
         with self._closing:
             reason = Driver(self.folder, stage, context.stop, list(context.listeners)).run()
+        if reason == "interrupted":
+            self.keeper.keep("search", self.space, self._networks(method, executor, ledger))
         self._inspect(method, ledger.progress)
         if reason == "finished":
             self._conclude(method)
+            if context.spec.verb == "fit":
+                self.keeper.carry(self._networks(method, executor, ledger))
+            else:
+                self._drop_unfinished()
             context.record({"kind": "stage", "stage": "search", "event": "end", "name": "search", "what": "search",
                             "spent": ledger.spent})  # fmt: skip
         self.account.end("search", ledger)
         return reason
+
+    def _networks(self, method: Method, executor: InlineExecutor, ledger: Ledger) -> list[Unfinished]:
+        """What has been trained so far."""
+        try:
+            best = method.best()
+        except NothingEvaluatedError:
+            best = None
+        return executor.unfinished(best, ledger)
+
+    def _drop_unfinished(self) -> None:
+        """A search leaves no network: what an interruption had left was the training so far, which is over."""
+        remove_bundle(self.folder.model_folder)
+        self.account.result["unfinished"] = None
 
     def _conclude(self, method: Method) -> None:
         spec, best = self.context.spec, self._best_of(method)

@@ -29,6 +29,7 @@ from chronas.spaces.resnet import RIVAL
 from chronas.spec import RunSpec
 from chronas.train_stage import Network, TrainStage
 from chronas.training.recipes import RECIPES
+from chronas.unfinished import Keeper
 from chronas.windows import Windows
 
 E = TypeVar("E", bound=Literal["finished", "interrupted", "failed"])
@@ -44,6 +45,7 @@ class Session:
         self.context = Context.make(folder, spec, data, clock=clock, stop=stop, listeners=listeners)
         self.account = Account(self.context)
         self.windows = Windows(self.context, self.account)
+        self.keeper = Keeper(self.context, self.account)
 
     def run(self) -> Reason:
         """Go through the stages; returns "interrupted" when asked to stop, with everything written.
@@ -65,7 +67,7 @@ class Session:
         self._notes()
         reason: Reason = "finished"
         if context.spec.verb != "train":
-            reason = SearchStage(context, self.account, self.windows).run()
+            reason = SearchStage(context, self.account, self.windows, self.keeper).run()
         if reason == "finished" and context.spec.verb != "search":
             reason = self._trainings()
         return reason
@@ -87,7 +89,7 @@ class Session:
         return reason
 
     def _trainings(self) -> Reason:
-        stage = TrainStage(self.context, self.account, self.windows)
+        stage = TrainStage(self.context, self.account, self.windows, self.keeper)
         for network in self._networks():
             if stage.run(network) == "interrupted":
                 return "interrupted"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,38 @@ LARGE = 64
 """From this side on images are seen at half resolution where that fits better; smaller ones lose by it."""
 
 
+@dataclass(frozen=True)
+class Considered:
+    """One network that was weighed against the time.
+
+    notation       in the space resnet
+    seconds        of one pass over the training images at full size
+    timed          whether its steps were timed; else their time was guessed from that of `PROBES`
+    passes         that fit the time; `wanted`: about how many a network should get there, `least`: at least
+    params, madds  its parameters, and multiply-adds per image
+    taken          whether it is trained, or races; `why`: the reason, in words
+    """
+
+    notation: str
+    seconds: float
+    timed: bool
+    passes: float
+    wanted: float
+    least: float
+    params: int
+    madds: int
+    taken: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Race:
+    """`first`: notations of what was taken, the best guess in front; `considered`: these and all the others."""
+
+    first: tuple[str, ...]
+    considered: tuple[Considered, ...]
+
+
 def target_epochs(seconds: float, images: int) -> float:
     """How many passes over the training images, at full size, a network should get in `seconds` here."""
     return float(EPOCHS_IN_TWO_MINUTES * (seconds / 120) ** GROWTH * math.sqrt(50_000 / images))
@@ -49,8 +82,8 @@ def target_epochs(seconds: float, images: int) -> float:
 
 def race(
     data: ImageData, hardware: Hardware, seconds: float, candidates: int, seed: int, limits: Limits | None = None
-) -> tuple[str, ...]:
-    """Notations of at most `candidates` networks within `limits` that get about the target passes in `seconds`.
+) -> Race:
+    """At most `candidates` networks within `limits` that get about the target passes in `seconds`.
 
     The shallow ones come first, those with the most multiply-adds that are fast enough in front: what counts is
     the cost timed here, and of two networks that take the same time the larger one learns more. Others follow,
@@ -66,14 +99,37 @@ def race(
     near = sorted(guessed, key=lambda choices: guessed[choices])
     drawn = _drawn(space, near, guessed, max(0, candidates - 1) // 2, seed)
     shallow = _shallow(space, near, {c: model(c) / wanted for c in near}, data)[: TIMED - min(len(drawn), TIMED // 2)]
-    timed = {choices: model(choices) for choices in [*shallow, *drawn]}
-    for choices in timed:
+    costs = {choices: model(choices) / wanted for choices in [*shallow, *drawn]}
+    timed = set()
+    for choices in costs:
         if time.monotonic() - began > TIMING_SHARE * seconds:
             break
-        timed[choices] = step_seconds(Architecture(space, choices), data.task, hardware, batch)
-    rest = [choices for choices in drawn if abs(math.log(timed[choices] / wanted)) < math.log(WINDOW)]
-    first = sorted(shallow, key=lambda c: _preference(timed[c] / wanted, _madds(space, c, data)))
-    return tuple(space.notation(choices) for choices in [*first[: max(1, candidates - len(rest))], *rest])
+        costs[choices] = step_seconds(Architecture(space, choices), data.task, hardware, batch) / wanted
+        timed.add(choices)
+    rest = [choices for choices in drawn if abs(math.log(costs[choices])) < math.log(WINDOW)]
+    first = sorted(shallow, key=lambda c: _preference(costs[c], _madds(space, c, data)))
+    taken = [*first[: max(1, candidates - len(rest))], *rest]
+    others = sorted((choices for choices in costs if choices not in taken), key=lambda choices: costs[choices])
+    target = target_epochs(seconds, len(data.train))
+    considered = []
+    for choices in [*taken, *others]:
+        cost, why = nets.cost(Architecture(whole, choices), data.task), _why(choices, taken, rest, costs)
+        considered.append(Considered(
+            whole.notation(choices), costs[choices] * seconds / target, choices in timed, target / costs[choices],
+            target, target / TOO_SLOW, cost.params, cost.madds, choices in taken, why,
+        ))  # fmt: skip
+    return Race(tuple(map(whole.notation, taken)), tuple(considered))
+
+
+def _why(choices: Choices, taken: Sequence[Choices], rest: Sequence[Choices], costs: Mapping[Choices, float]) -> str:
+    """Why a network was taken or not, in words for people. `rest`: the drawn ones; `costs`: 1 is the target."""
+    if choices == taken[0]:
+        return "the largest that is fast enough" if costs[choices] <= TOO_SLOW else "the fastest; none is fast enough"
+    if choices in rest:
+        return "drawn among those of about the right cost"
+    if choices in taken:
+        return "the next largest" if costs[choices] <= TOO_SLOW else "the next fastest"
+    return "smaller" if costs[choices] <= TOO_SLOW else "too slow"
 
 
 def _preference(cost: float, madds: float) -> tuple[bool, float]:

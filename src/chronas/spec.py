@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from chronas.budget import Budget, Unit
+from chronas.data.options import DataOptions
 from chronas.errors import RunError, UnknownNameError
 
 Verb = Literal["search", "fit", "train"]
@@ -19,20 +20,15 @@ BASELINES = ("random", "plain")
 _SHAPES: Mapping[str, type[Any] | tuple[type[Any], ...]] = {
     "data": dict, "budget": dict, "seed": int, "device": str, "precision": str, "space": str, "method": str,
     "recipe": str, "settings": dict, "search_share": (int, float), "baselines": list, "rival": bool, "notes": list,
-    "limits": dict,
+    "limits": dict, "considered": list,
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
-class DataSpec:
-    """Where the images come from and how they are split; the words of `chronas.data.load.load`."""
+class DataSpec(DataOptions):
+    """Where the images come from, and how they are read (`DataOptions`), with what was found out filled in."""
 
     source: str
-    size: int | None = None
-    val_share: float | None = None
-    limit: int | None = None
-    skip_bad: bool = False
-    test_share: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,7 @@ class RunSpec:
                             the found one, gets an equal part of what the search leaves
     rival                   train the hand-made residual network after the run, for as long as the search and the
                             training of the found network together
+    considered              the networks that `fit` timed and weighed, each as in `chronas.sizing.Considered`
     """
 
     verb: Verb
@@ -64,6 +61,7 @@ class RunSpec:
     architecture: Mapping[str, Any] | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
+    considered: tuple[Mapping[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The form of spec.json."""
@@ -78,6 +76,7 @@ class RunSpec:
             words["budget"] = Budget(**words["budget"])
             words["baselines"] = tuple(words["baselines"])
             words["notes"] = tuple(words["notes"])
+            words["considered"] = tuple(words.get("considered", ()))
             return cls(**words)
         except (KeyError, TypeError) as error:
             raise RunError(f"spec.json does not describe a run of this version: {error}.") from error

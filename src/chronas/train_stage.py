@@ -5,18 +5,20 @@ from __future__ import annotations
 import dataclasses
 import math
 import shlex
+import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-import chronas
 from chronas import nets
 from chronas.account import Account
 from chronas.architecture import Architecture
 from chronas.budget import Ledger, format_seconds
 from chronas.context import Context
-from chronas.deploy.bundle import Bundle, save_bundle
+from chronas.data.images import Split
+from chronas.deploy.bundle import save_bundle
 from chronas.driver import Driver, Reason, Stage
 from chronas.errors import UsageError
 from chronas.execution.inline import InlineExecutor
@@ -25,10 +27,14 @@ from chronas.nets.ops import op_cost
 from chronas.seeding import derive
 from chronas.spaces.superkernel import SuperkernelSpace
 from chronas.task import Task
-from chronas.training.judge import Judgement, judge
+from chronas.training.judge import Judgement, Left, judge, unlimited
 from chronas.training.network import NetworkTrainer, seeded_network
 from chronas.training.recipes import Recipe
+from chronas.unfinished import Keeper
 from chronas.windows import Windows
+
+JUDGING_MARGIN, MOST_MARGIN = 1.25, 1.3
+"""How much longer than measured judging may take before it looks at a part of the images only; more beside others."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +50,15 @@ class Network:
 class TrainStage:
     """Trains networks of one run, one after the other."""
 
-    def __init__(self, context: Context, account: Account, windows: Windows) -> None:
-        self.context, self.account, self.windows = context, account, windows
+    def __init__(self, context: Context, account: Account, windows: Windows, keeper: Keeper) -> None:
+        self.context, self.account, self.windows, self.keeper = context, account, windows, keeper
         self.networks: list[dict[str, Any]] = account.result["networks"]
 
     def run(self, network: Network) -> Reason:
         """Train `network`, unless that is done; returns "interrupted" when asked to stop. Raises TrainingError."""
         if any(row["name"] == network.name for row in self.networks):
             return "finished"
+        self._name_best(network)
         context, seed = self.context, derive(self.context.spec.seed, "train")
         net = seeded_network(lambda: nets.build(network.architecture, context.data.task), seed, "network")
         closing = self._closing_seconds(net)
@@ -61,13 +68,28 @@ class TrainStage:
         self.account.begin(f"train {network.name}", ledger)
         recipe = network.recipe or context.recipe
         trainer = NetworkTrainer(net, context.data, recipe, context.hardware, seed, **_slice(ledger))
-        stage = Stage(network.name, TrainOne(network.architecture), InlineExecutor(trainer, {}), ledger, context.clock,
-                      outcome="epoch", recover=trainer.calm, on_slice=self._on_slice)  # fmt: skip
+        executor = InlineExecutor(trainer, {})
+        stage = Stage(network.name, TrainOne(network.architecture), executor, ledger, context.clock,
+                      outcome="epoch", recover=trainer.calm,
+                      on_slice=lambda method, progress: self._on_slice(trainer, ledger))  # fmt: skip
         reason = Driver(context.folder, stage, context.stop, list(context.listeners)).run()
         if reason == "finished":
             self._conclude(network, net, trainer, ledger)
+        elif network.name == "found":
+            architecture = network.architecture
+            networks = executor.unfinished(architecture.choices, ledger)
+            self.keeper.keep(network.name, architecture.space, networks)
         self.account.end(f"train {network.name}", ledger)
         return reason
+
+    def _name_best(self, network: Network) -> None:
+        """best.json from the start, also where the architecture was given."""
+        folder, architecture = self.context.folder, network.architecture
+        if network.name == "found" and folder.read_best() is None:
+            began = self.context.clock()
+            folder.write_best({"format": 1, "architecture": architecture.to_json(), "notation": architecture.notation,
+                               "choices": list(architecture.choices), "metrics": {}})  # fmt: skip
+            self.account.writing_took(self.context.clock() - began)
 
     def _no_time(self, network: Network, closing: float, ledger: Ledger) -> Reason:
         """Judging alone takes the time: a baseline is left out, the found network is an error with a better budget."""
@@ -85,7 +107,10 @@ class TrainStage:
         least = math.ceil(context.spec.budget.amount - left + 2 * closing)
         raise UsageError(f"{words} Give a budget of at least {least} s.")
 
-    def _on_slice(self, method: object, progress: float) -> None:
+    def _on_slice(self, trainer: NetworkTrainer, ledger: Ledger) -> None:
+        if trainer.look_seconds:
+            # What judging takes here is known better by now than when the stage began.
+            ledger.reserve = self._closing(trainer.look_seconds / len(self.context.data.val))
         if self.account.report_due:
             self.account.report()
 
@@ -96,51 +121,87 @@ class TrainStage:
         return next((float(row["epochs"]) for row in self.networks if row["name"] == "found" and row["epochs"]), None)
 
     def _closing_seconds(self, net: nn.Module) -> float:
-        """What judging `net` on validation and test images will take, measured on a few hundred of them."""
+        """What judging `net` on validation and test images, and writing it down, will take: measured on a few."""
         data, clock = self.context.data, self.context.clock
         few = dataclasses.replace(data.val, images=data.val.images[:500], labels=data.val.labels[:500])
         placed = self.context.hardware.place(net)
         readings = []
-        for _ in range(2):
+        for _ in range(3):
             began = clock()
             self._judge(placed, few)
             readings.append(clock() - began)
-        images = 2 * len(data.val) + (len(data.test) if data.test else 0)
-        return 1.2 * min(readings) * images / len(few) + 0.3
+        return self._closing(statistics.median(readings) / len(few))
 
-    def _judge(self, net: nn.Module, images: Any) -> Judgement:
+    def _closing(self, seconds: float) -> float:
+        """What closing a training takes, where judging takes `seconds` an image."""
+        images = len(self.context.data.val) + len(self.context.data.test or ())
+        margin = JUDGING_MARGIN * min(MOST_MARGIN, self.account.slowness)
+        return margin * seconds * images + self.account.filing_seconds
+
+    def _judge(self, net: nn.Module, images: Split, left: Left = unlimited) -> Judgement:
         data = self.context.data
         return judge(net, images, mean=data.mean, std=data.std, classes=len(data.classes),
-                     hardware=self.context.hardware)  # fmt: skip
+                     hardware=self.context.hardware, left=left)  # fmt: skip
 
     def _conclude(self, network: Network, net: nn.Module, trainer: NetworkTrainer, ledger: Ledger) -> None:
-        """The only place that looks at test images, once per network."""
-        final, context = trainer.finish(), self.context
-        began, data = context.clock(), context.data
-        row = self._row(network, trainer.recipe, ledger, final["val_accuracy"])
+        """The only place that looks at test images, once per network.
+
+        All images where the time suffices, which it was reserved for. On a machine that has become slow both splits
+        are looked at in part: a model, its result and the report are there in time.
+        """
+        context, data = self.context, self.context.data
+        left, tests = self._left(ledger), len(data.test or ())
+        later = 0.0 if left is unlimited else left() * tests / (tests + len(data.val))
+        final = trainer.finish(unlimited if left is unlimited else lambda: left() - later)
+        began = context.clock()
+        row = self._row(network, trainer.recipe, ledger, final)
         if data.test is not None:
-            seen = self._judge(net, data.test)
-            row |= {"test_accuracy": seen.accuracy, "test_loss": seen.loss, "confusion": seen.confusion,
-                    "per_class": seen.per_class(data.classes)}  # fmt: skip
+            seen = self._judge(net, data.test, left)
+            row |= {"test_accuracy": seen.accuracy, "test_loss": seen.loss, "test_images": seen.images,
+                    "confusion": seen.confusion, "per_class": seen.per_class(data.classes)}  # fmt: skip
         if network.name == "found":
-            metrics = {k: row[k] for k in ("val_accuracy", "test_accuracy") if row[k] is not None}
-            save_bundle(context.folder.model_folder, Bundle(net, network.architecture, data.task, data.classes,
-                        data.mean, data.std, context.spec.data.size, metrics, chronas.__version__))  # fmt: skip
+            self._save(network, net, row)
+        self._note_parts(network.name, row)
         ledger.charge(where="test", seconds=context.clock() - began)
         self.networks.append(row)
         self._note_shortage(network.name, ledger)
         context.record({"kind": "stage", "stage": network.name, "event": "end", "name": network.name, "what": "train",
                         "spent": ledger.spent})  # fmt: skip
 
-    def _row(self, network: Network, recipe: Recipe, ledger: Ledger, val_accuracy: float) -> dict[str, Any]:
+    def _left(self, ledger: Ledger) -> Left:
+        """What is left for judging, in seconds, when the time for writing things down is kept back."""
+        if ledger.budget.unit != "seconds":
+            return unlimited
+        return lambda: ledger.budget.amount - ledger.seconds - self.account.filing_seconds
+
+    def _save(self, network: Network, net: nn.Module, row: Mapping[str, Any]) -> None:
+        metrics = {k: row[k] for k in ("val_accuracy", "test_accuracy") if row[k] is not None}
+        with self.context.stop.held():
+            save_bundle(self.context.folder.model_folder, self.context.bundle(net, network.architecture, metrics))
+        self.account.result["unfinished"] = None
+
+    def _note_parts(self, name: str, row: Mapping[str, Any]) -> None:
+        """Say where there was no time to look at all images."""
+        data = self.context.data
+        for key, kind, split in (("val", "validation", data.val), ("test", "test", data.test)):
+            seen = row[f"{key}_images"]
+            if split is not None and seen < len(split):
+                message = (
+                    f"There was time to look at {seen:,} of {len(split):,} {kind} images, drawn at random: "
+                    f"the {kind} accuracy of {name} is of these."
+                )
+                self.context.record({"kind": "note", "stage": name, "level": "warning", "message": message})
+
+    def _row(self, network: Network, recipe: Recipe, ledger: Ledger, final: Mapping[str, float]) -> dict[str, Any]:
         task = self.context.data.task
         cost = nets.cost(network.architecture, task)
         return {
             "name": network.name, "title": network.title, "architecture": network.architecture.to_json(),
             "notation": network.architecture.notation, "params": cost.params, "madds": cost.madds,
             "layer_params": layer_params(network.architecture, task), "recipe": recipe.name,
-            "seconds": ledger.seconds, "epochs": ledger.counts["epochs"], "val_accuracy": val_accuracy,
-            "test_accuracy": None, "test_loss": None, "confusion": None, "per_class": None,
+            "seconds": ledger.seconds, "epochs": ledger.counts["epochs"], "val_accuracy": final["val_accuracy"],
+            "val_images": round(final["val_images"]), "test_accuracy": None, "test_loss": None, "test_images": None,
+            "confusion": None, "per_class": None,
         }  # fmt: skip
 
     def _note_shortage(self, name: str, ledger: Ledger) -> None:

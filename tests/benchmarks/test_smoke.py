@@ -18,7 +18,8 @@ import pytest
 import torch
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-SCRIPTS = ("step_cost", "loading", "budget_accuracy", "figure5", "search_worth", "rival", "gpu", "scoring", "prior")
+SCRIPTS = ("step_cost", "loading", "punctual", "interrupted", "figure5", "search_worth", "rival", "gpu", "scoring",
+           "prior")  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -156,17 +157,15 @@ def test_a_failing_process_is_told(tmp_path: Path) -> None:
      (1000, 991, 0.1, "on time")],
 )  # fmt: skip
 def test_verdict_on_a_budget(given: float, used: float, step: float, expected: str) -> None:
-    assert script("budget_accuracy").judge(given, used, step) == expected
+    assert script("punctual").verdict(given, used, step) == expected
 
 
-def test_budgets_are_drawn_by_the_seed() -> None:
-    choose = script("budget_accuracy").choose
-    cases = choose(10, 30, 120, 0)
-    assert cases == choose(10, 30, 120, 0) != choose(10, 30, 120, 1)
-    assert all(30 <= case.seconds <= 120 for case in cases)
-    assert {(case.verb, case.data) for case in cases} == {
-        (v, d) for v in ("fit", "search") for d in ("digits", "cifar10")
-    }
+def test_the_runs_on_time_are_of_five_data_sets_and_20_to_300_seconds() -> None:
+    punctual = script("punctual")
+    cases = [punctual.Case.read(text) for text in punctual.CASES]
+    assert len(cases) == 20
+    assert len({case.data for case in cases}) == 5
+    assert (min(case.seconds for case in cases), max(case.seconds for case in cases)) == (20, 300)
 
 
 def test_variants_are_read() -> None:

@@ -204,7 +204,7 @@ def test_the_test_share_is_kept_in_the_spec(chronas: Chronas, tmp_path: Path) ->
     assert json.loads((out / "result.json").read_text())["data"]["test"] == 40
     spec = json.loads((out / "spec.json").read_text())
     assert spec["data"].pop("test_share") == 0.2
-    assert read_spec(spec, out / "spec.json").data.test_share == 0.1, "runs of before keep what they had"
+    assert read_spec(spec, out / "spec.json").data.held_for_test == 0.1, "runs of before keep what they had"
 
 
 def test_list_everything(chronas: Chronas) -> None:

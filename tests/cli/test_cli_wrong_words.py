@@ -9,6 +9,9 @@ import pytest
 from cli_support import TINY, Chronas
 
 from chronas import api
+from chronas.budget import Budget
+from chronas.cli.config import merged
+from chronas.cli.fit import parser
 from chronas.cli.words import Parser
 from chronas.errors import UsageError
 from chronas.execution.interrupt import Interrupted
@@ -28,7 +31,18 @@ RUN = ("fit", "digits", "--budget", "1 epochs")
         (("train", "runs/a", "digits", "--budget", "3s", "--set", "method.k=0.2"), "recipe settings alone, not method"),
         (("fit", "digits", "--budget", "30"), "no unit"),
         (("fit", "digits", "--budget", "30 parsecs"), "parsecs"),
-        (("fit", "digits", "--budget"), "--budget: expected one argument"),
+        (("fit", "digits", "--budget"), "--budget: needs a value"),
+        (("fit", "digits", "--budget", "--quiet"), "--budget: needs a value"),
+        (("fit", "digits", "--budget", "-5s"), "A budget must be a positive number with its unit, but got '-5s'"),
+        (("fit", "digits", "--budget", "-.5h"), "but got '-.5h'"),
+        (("fit", "digits", "--budget", "-inf"), "but got '-inf'"),
+        (("fit", "digits", "--budget", "1:30"), "can be hours and minutes, or minutes and seconds"),
+        (("compare", "nasbench201", "--methods", "random", "--budget", "-5s"), "must be a positive number"),
+        ((*RUN, "--max-params", "-5k"), "--max-params: takes a count such as 900k, 1.5M or 2G, but got '-5k'"),
+        ((*RUN, "--seed", "-x"), "--seed: needs a value"),
+        ((*RUN, "--seed", "-1.5"), "--seed: takes a whole number, but got '-1.5'"),
+        ((*RUN, "--set", "-3"), "--set takes GROUP.NAME=VALUE"),
+        (("score", "digits", "--space", "nasbench201", "--samples", "-2"), "at least one network"),
         (("fit", "digits", "more", "--budget", "3s"), "no use for 'more'"),
         ((*RUN, "--method", "nasb"), "Did you mean 'nasib'"),
         ((*RUN, "--space", "superkernal"), "Did you mean 'superkernel'"),
@@ -109,6 +123,17 @@ def test_config_files_are_checked(chronas: Chronas, tmp_path: Path, text: str, t
     assert told in ended.err
 
 
+@pytest.mark.parametrize(
+    ("text", "budget"), [("0:20:00", 1200), ("00:00:20", 20), ("'1:30:00'", 5400), ("1h 30", 5400)]
+)
+def test_a_budget_in_yaml_means_what_it_means_on_the_command_line(tmp_path: Path, text: str, budget: float) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(f"budget: {text}\nseed: 3\n")
+    words = merged(parser(), parser().read(["digits", "--config", str(file)]))
+    assert Budget.parse(words.budget) == Budget(budget, "seconds")
+    assert words.seed == 3
+
+
 def test_a_bug_leaves_its_traceback_in_the_run(
     chronas: Chronas, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,3 +209,51 @@ def test_messages_wrap_on_narrow_terminals(monkeypatch: pytest.MonkeyPatch, caps
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) > 1
     assert max(map(len, lines)) < 40
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--size", "-5", "-5"),
+        ("--limit", "-3", "-3"),
+        ("--val-share", "-0.1", "-0.1"),
+        ("--val-share", "-1e-1", "-0.1"),
+        ("--test-share", "-0.5", "-0.5"),
+        ("--search-share", "-1e-3", "-0.001"),
+    ],
+)
+def test_negative_values_are_told_as_values(
+    chronas: Chronas, tmp_path: Path, option: str, value: str, told: str
+) -> None:
+    ended = chronas("fit", "digits", "--budget", "20s", "--out", tmp_path / "r", option, value)
+    assert ended.code != 0
+    assert told in ended.err
+    assert "needs a value" not in ended.err
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("fit", "digits", "--budget", "20s", "--out", "FILE/sub"), "FILE is a file, so no folder can be made in it"),
+        (("train", "resnet-plain", "digits", "--budget", "20s", "--out", "FILE/a/b"), "FILE is a file, so no folder"),
+        (("score", "digits", "--space", "nasbench201", "--samples", "2", "--out", "FILE/x.csv"), "FILE is a file, so"),
+        (("compare", "nasbench201", "--methods", "random", "--runs", "1", "--out", "FILE/x"), "FILE is a file, so no"),
+        (("export", "RUN", "--format", "python", "--out", "FILE/x.py"), "FILE is a file, so no folder can be made in"),
+        (("export", "FILE/x", "--format", "onnx"), "FILE is a file, not a folder"),
+        (("predict", "FILE/x", "a.png"), "FILE is a file, not a folder"),
+        (("report", "FILE/x"), "FILE is a file, not a folder"),
+        (("resume", "FILE/x"), "FILE is a file, not a folder"),
+        (("show", "FILE/x"), "FILE is a file, not a folder"),
+    ],
+)
+def test_a_place_below_a_file(
+    chronas: Chronas, tmp_path: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").write_text("x")
+    ended = chronas(*(str(tiny_run) if word == "RUN" else word for word in words))
+    assert ended.code in (1, 2)
+    assert told in ended.err
+    assert "No permission" not in ended.err
+    assert (tmp_path / "FILE").read_text() == "x"

@@ -53,7 +53,7 @@ def test_unknown_format_says_what_was_looked_for(tmp_path: Path) -> None:
 
 
 def test_empty_class_folder_is_named(tmp_path: Path) -> None:
-    fails(folder(tmp_path, {"cat": 4, "dog": 4, "emu": 0}), str(tmp_path / "emu"), "no images")
+    fails(folder(tmp_path, {"cat": 4, "dog": 4, "emu": 0}), str(tmp_path / "emu"), "no images", "--skip-empty")
 
 
 def test_two_folders_for_one_part(tmp_path: Path) -> None:
@@ -116,19 +116,19 @@ def test_one_class_only(tmp_path: Path) -> None:
     fails((arrays()[0], np.zeros(20, dtype=int)), "only one class")
 
 
-def test_too_many_classes() -> None:
-    labels = np.repeat(np.arange(1001), 2)
-    fails((np.zeros((2002, 8, 8), dtype=np.uint8), labels), "1001 classes", "1000")
+def test_more_than_a_thousand_classes_are_read() -> None:
+    labels = np.repeat(np.arange(1500), 2)
+    assert len(load((np.zeros((3000, 8, 8), dtype=np.uint8), labels), test_share=0).classes) == 1500
 
 
 @pytest.mark.parametrize(
     ("labels", "word"),
     [
         (np.arange(20) % 2 + 0.5, "whole numbers"),
-        (np.array(["a", "b"] * 10), "whole numbers"),
+        (np.array([1 + 1j, 2] * 10), "whole numbers or text"),
         (np.arange(20) % 2 - 1, "label -1 is out of range"),
         (np.arange(19) % 2, "20 images but 19 labels"),
-        (np.eye(2)[np.arange(20) % 2], "one-hot"),
+        (np.eye(2)[np.arange(20) % 2] * 2, "one-hot"),
         (np.array([np.nan, 1.0] * 10), "whole numbers"),
     ],
 )
@@ -153,7 +153,7 @@ def test_labels_beyond_the_named_classes(tmp_path: Path) -> None:
 def test_train_and_test_classes_differ(tmp_path: Path) -> None:
     folder(tmp_path / "train", {"cat": 3, "dog": 3})
     folder(tmp_path / "test", {"cat": 3, "emu": 3})
-    fails(tmp_path, "lacks the classes dog", "emu")
+    fails(tmp_path, str(tmp_path / "test"), "has classes that train lacks: emu")
 
 
 def test_class_with_a_single_image_is_named(tmp_path: Path) -> None:
@@ -166,12 +166,8 @@ def test_limit_below_what_the_split_needs() -> None:
 
 def test_sizes(tmp_path: Path) -> None:
     fails(folder(tmp_path / "a", {"cat": 3, "dog": 3}, side=7), "7x7", "8x8")
-    fails(folder(tmp_path / "b", {"cat": 3, "dog": 3}, side=225), "225x225", "--size")
     fails(arrays(side=7), "7x7")
-    assert load(tmp_path / "b", size=16, test_share=0).train.shape == (3, 16, 16)
-    mixed = folder(tmp_path / "c", {"cat": 3, "dog": 3})
-    picture(9, 12).save(mixed / "dog" / "other.png")
-    fails(mixed, "8x8", "9x12", "other.png", "--size N")
+    fails(arrays(side=225), "225x225", "--size")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -184,7 +180,7 @@ def test_not_finite_floats(value: float) -> None:
 def test_pixel_range_and_shape() -> None:
     labels = arrays()[1]
     fails((np.full((20, 8, 8, 3), -0.5), labels), "before normalisation")
-    fails((np.full((20, 8, 8, 3), 300.0), labels), "0 to 255")
+    fails((np.full((20, 8, 8, 3), 70000.0), labels), "70000", "--range")
     fails((np.zeros((20, 192), dtype=np.uint8), labels), "(20, 192)")
     fails((np.zeros((20, 8, 8, 5), dtype=np.uint8), labels), "1 or 3 channels")
 
@@ -197,11 +193,11 @@ def test_damaged_npz(tmp_path: Path) -> None:
     file.write_bytes(whole[: len(whole) // 2])
     fails(file, "truncated")
     np.savez(file, a=images)
-    fails(file, "x_train", "holds a")
+    fails(file, "x_train", "holds a (20, 8, 8, 3)")
     np.savez(file, x=images)
-    fails(file, "not y")
+    fails(file, "holds x but no labels")
     np.savez(file, x=np.array([{}] * 20, dtype=object), y=labels)
-    fails(file, "d.npz cannot be read")
+    fails(file, "d.npz: x holds Python objects")
 
 
 def test_damaged_idx(tmp_path: Path) -> None:
@@ -255,7 +251,7 @@ def test_parquet_faults(tmp_path: Path) -> None:
     fails(file, "no label column")
     pq.write_table(pa.table({"img": [b"x"] * 4, "label": [0, 0, 1, 1]}), file)
     fails(file, "train.parquet row 0", "4 image(s)", test_share=0)
-    file.rename(tmp_path / "other.parquet")
+    file.rename(tmp_path / "test.parquet")
     fails(tmp_path, "starts with 'train'")
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from chronas.data import decode as module
 from chronas.data.decode import decode
+from chronas.data.pixels import Reading
 from chronas.data.raw import Encoded
 from chronas.data.share import Faults, can_fork, share, shared_zeros
 
@@ -34,11 +35,11 @@ def test_shared_decoding_equals_serial(monkeypatch: pytest.MonkeyPatch, workers:
     pictures = items(300)
     for index in (5, 250, 299):
         pictures[index] = Encoded(f"bad {index}", b"x")
-    serial = decode(pictures, None, skip_bad=True)
+    serial = decode(pictures, Reading(), skip_bad=True)
     monkeypatch.setattr(module, "SHARE_SMALL", 10)
-    monkeypatch.setattr(module, "CHUNK", 16)
+    monkeypatch.setattr(module, "MOST_IN_A_PIECE", 16)
     monkeypatch.setattr(module, "cores", lambda: workers)
-    shared = decode(pictures, None, skip_bad=True)
+    shared = decode(pictures, Reading(), skip_bad=True)
     assert np.array_equal(serial.pixels, shared.pixels)
     assert np.array_equal(serial.kept, shared.kept)
     assert serial.unreadable == shared.unreadable
@@ -47,12 +48,12 @@ def test_shared_decoding_equals_serial(monkeypatch: pytest.MonkeyPatch, workers:
 
 def test_threads_decode_large_images_where_there_is_no_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = items(100)
-    serial = decode(pictures, None, skip_bad=False)
-    for name, value in (("SHARE_LARGE", 10), ("CHUNK", 16), ("LARGE_BYTES", 0)):
+    serial = decode(pictures, Reading(), skip_bad=False)
+    for name, value in (("SHARE_LARGE", 10), ("MOST_IN_A_PIECE", 16), ("LARGE_BYTES", 0)):
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(module, "can_fork", lambda: False)
     monkeypatch.setattr(module, "cores", lambda: 2)
-    assert np.array_equal(serial.pixels, decode(pictures, None, skip_bad=False).pixels)
+    assert np.array_equal(serial.pixels, decode(pictures, Reading(), skip_bad=False).pixels)
 
 
 @needs_fork

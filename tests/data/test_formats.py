@@ -18,7 +18,6 @@ from PIL import Image
 
 from chronas.data.images import ImageData, Split
 from chronas.data.load import load
-from chronas.errors import DataError
 
 CLASSES = ("ant", "bee", "cow")
 
@@ -99,7 +98,7 @@ def test_parts_are_told_from_classes(tmp_path: Path) -> None:
     found = load(kaggle)
     assert found.test is not None
     assert pairs(found.test) == expected(*test)
-    assert "Not used: masks, val (no split of the data with class folders)." in found.notes
+    assert "Not used: masks (6 images), val (no images): no split of the data with class folders." in found.notes
     # Folders without folders inside are classes, whatever their names.
     for index, name in enumerate(("train", "test", "bus")):
         (flat / name).mkdir(parents=True)
@@ -148,8 +147,6 @@ def test_arrays_of_16_bits() -> None:
     images, labels = make(12)
     for deep in (images.astype(np.uint16), images.astype(np.uint16) * 257):
         assert pairs(load((deep, labels), test_share=0).train) <= expected(images, labels)
-    with pytest.raises(DataError, match="reach 4080, which is neither 8 nor 16 bits"):
-        load(((images // 16 * 16).clip(0, 255).astype(np.uint16) * 17, labels))
 
 
 def test_size_resizes_the_shorter_side_and_cuts_the_centre(tmp_path: Path) -> None:

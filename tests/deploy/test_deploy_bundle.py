@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from sample_bundle import kernels, logits, residual, rgb
 
-from chronas.deploy.bundle import Bundle, checksum, load_bundle, save_bundle
+from chronas.deploy.bundle import Bundle, checksum, load_bundle, remove_bundle, save_bundle
 from chronas.errors import ArchitectureError, InternalError, RunError, UsageError
 from chronas.runs.files import write_json
 
@@ -191,3 +191,34 @@ def _replace(folder: Path, data: bytes) -> None:
     body = json.loads((folder / "model.json").read_text())
     body["tensors"] = {"bytes": len(data), "checksum": checksum(data)}
     write_json(folder / "model.json", body)
+
+
+def test_an_unfinished_network_says_so(tmp_path: Path) -> None:
+    save_bundle(tmp_path, dataclasses.replace(rgb(), finished=False))
+    assert not load_bundle(tmp_path).finished
+    body = json.loads((tmp_path / "model.json").read_text())
+    assert body["finished"] is False
+    del body["finished"]
+    write_json(tmp_path / "model.json", body)
+    assert load_bundle(tmp_path).finished, "files of earlier versions are of finished trainings"
+    write_json(tmp_path / "model.json", {**body, "finished": "no"})
+    with pytest.raises(RunError, match='"finished" must be true or false'):
+        load_bundle(tmp_path)
+
+
+def test_a_finished_training_goes_before_an_unfinished_search(tmp_path: Path) -> None:
+    later = tmp_path / "train" / "model"
+    save_bundle(tmp_path / "model", dataclasses.replace(rgb(), finished=False))
+    assert not load_bundle(tmp_path).finished
+    save_bundle(later, rgb())
+    assert load_bundle(tmp_path).finished
+    save_bundle(tmp_path / "model", rgb())
+    save_bundle(later, dataclasses.replace(rgb(), finished=False))
+    assert load_bundle(tmp_path).finished
+
+
+def test_a_removed_bundle_is_gone(tmp_path: Path) -> None:
+    save_bundle(tmp_path, rgb())
+    remove_bundle(tmp_path)
+    remove_bundle(tmp_path)
+    assert not list(tmp_path.iterdir())

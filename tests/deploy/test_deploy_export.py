@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import importlib.util
 import json
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +97,16 @@ def test_onnx_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.Mo
     assert not list(tmp_path.iterdir())
 
 
+@needs_onnx
+def test_onnxruntime_is_told_to_report_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    told, tell = [], onnxruntime.disable_telemetry_events
+    monkeypatch.setattr(onnxruntime, "disable_telemetry_events", lambda: told.append(tell()))
+    export(kernels(), "onnx", tmp_path / "model.onnx")
+    assert told
+
+
 def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(EnvironmentFault, match=r"-e '\.\[export\]'"):
@@ -130,6 +144,59 @@ def test_torch_program_and_python_module_without_chronas(tmp_path: Path) -> None
             np.testing.assert_allclose(made[name], wanted.numpy(), atol=1e-5, rtol=1e-5)
     folder = str(Path(graph.__file__).parent).encode()
     assert folder not in program.read_bytes() + module.read_bytes()
+
+
+FORMATS: list[Any] = ["torch", "safetensors", "python", pytest.param("onnx", marks=needs_onnx)]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_no_folder_for_temporary_files_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: exporting.Format
+) -> None:
+    def none(*_: object) -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    monkeypatch.setattr(tempfile, "_get_default_tempdir", none)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    made = export(kernels(), format, tmp_path / "net")
+    names = {"torch": ["net.pt2"], "safetensors": ["net"], "python": ["net.py", "net.safetensors"]}
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == names.get(format, ["net.onnx"])
+    assert made.exists()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("call", ["disk_usage", "write", "fsync"])
+def test_a_full_disk_is_one_plain_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: exporting.Format, call: str
+) -> None:
+    def full(*_: object) -> tuple[int, int, int]:
+        if call == "disk_usage":
+            return shutil._ntuple_diskusage(10**9, 10**9 - 100, 100)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    bundle = kernels()
+    monkeypatch.setattr(shutil if call == "disk_usage" else os, call, full)
+    with pytest.raises(EnvironmentFault) as caught:
+        export(bundle, format, tmp_path / "run" / "net")
+    assert str(caught.value).startswith(f"The disk holding {tmp_path / 'run' / 'net'}")
+    assert str(caught.value).endswith("kB. Free space, or choose a place on another disk with --out.")
+    assert "resume" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_does_not_tell_its_size_is_let_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(0, 0, 0))
+    assert export(kernels(), "safetensors", tmp_path / "net").exists()
+
+
+def test_a_module_that_fails_leaves_the_older_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    export(kernels(), "python", tmp_path / "net.py")
+    before = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
+    monkeypatch.setattr(exporting, "_CHECK", "import sys; sys.exit('no such operation')")
+    with pytest.raises(InternalError, match=r"net\.py does not run: no such operation"):
+        export(even(), "python", tmp_path / "net.py")
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
 
 
 def test_safetensors_is_a_bundle(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from PIL import Image
 from sample_bundle import even, kernels, rgb
 
 from chronas.data.decode import decode
+from chronas.data.levels import PixelRange
+from chronas.data.pixels import Reading
 from chronas.data.raw import Encoded
 from chronas.deploy.bundle import Bundle
-from chronas.deploy.predict import BATCH, image_tensor, predict
+from chronas.deploy.predict import BATCH, image_tensor, predict, predict_each
 from chronas.errors import DataError
 from chronas.seeding import stream
 
@@ -64,10 +67,9 @@ def test_colour_for_a_grey_network_and_transparency(tmp_path: Path) -> None:
 def test_other_sizes_are_read_as_training_reads_them(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     _save(path, 40, 61, 3)
-    trained = decode([Encoded(name, path)], 9, False).pixels[0]
+    trained = decode([Encoded(name, path)], Reading((9, 9))).pixels[0]
     read = image_tensor(path, rgb().task)
     assert torch.equal(read, torch.from_numpy(trained).permute(2, 0, 1))
-    assert torch.equal(image_tensor(path, rgb().task, 9), read)
 
 
 def test_images_that_are_not_square(tmp_path: Path) -> None:
@@ -122,3 +124,58 @@ def test_all_bad_files_are_named_at_once(tmp_path: Path) -> None:
 
 def test_no_images_no_predictions() -> None:
     assert predict(rgb(), []) == []
+
+
+def test_the_rest_is_predicted_and_the_bad_ones_are_named(tmp_path: Path) -> None:
+    for number in range(BATCH + 2):
+        _save(tmp_path / f"{number:03d}.png", 9, 9, 3)
+    torn = tmp_path / "001.png"
+    torn.write_bytes(torn.read_bytes()[:60])
+    (tmp_path / "Thumbs.db").write_bytes(b"x")
+    found = predict_each(rgb(), [tmp_path, tmp_path / "missing.png"])
+    assert [Path(one.image).name for one in found.rows] == [f"{n:03d}.png" for n in range(BATCH + 2) if n != 1]
+    assert set(found.failed) == {str(torn), str(tmp_path / "missing.png")}
+    whole = predict(rgb(), [tmp_path / "065.png"])[0]
+    assert found.rows[-1].probabilities == pytest.approx(whole.probabilities, abs=1e-6)
+
+
+def deep(path: Path, scale: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """A 16-bit image of values 0..scale at `path`; returns the same with 8 bits."""
+    pixels = stream(0, "deep").integers(0, 256, (8, 8), dtype=np.uint8)
+    pixels[0, :2] = (0, 255)
+    Image.fromarray(np.round(pixels / 255 * scale).astype(np.uint16)).save(path)
+    return pixels
+
+
+@pytest.mark.parametrize("scale", [255, 4095, 65535])
+def test_more_than_8_bits_for_a_network_of_8_bits(tmp_path: Path, scale: int) -> None:
+    pixels = deep(tmp_path / "a.png", scale)
+    found = predict_each(kernels(), [tmp_path / "a.png"])
+    assert found.rows[0].probabilities == pytest.approx(
+        _probabilities(kernels(), torch.from_numpy(pixels)[None]), abs=0.02
+    )
+    assert f"0:{scale} are black and white (found from the given images)" in found.notes[0]
+
+
+def test_the_range_of_the_training_holds(tmp_path: Path) -> None:
+    bundle = replace(kernels(), range=PixelRange(0, 4095, "integer"))
+    pixels = deep(tmp_path / "a.png", 4095)
+    Image.fromarray((pixels.astype(np.uint16) * 16) // 8).save(tmp_path / "dark.png")
+    Image.fromarray(pixels).save(tmp_path / "eight.png")
+    found = predict_each(bundle, [tmp_path / name for name in ("a.png", "dark.png", "eight.png")])
+    for row, values in zip(found.rows, (pixels, pixels // 8, pixels), strict=True):
+        assert row.probabilities == pytest.approx(_probabilities(bundle, torch.from_numpy(values)[None]), abs=0.03)
+    deep(tmp_path / "other.png", 65535)
+    failed = predict_each(bundle, [tmp_path / "other.png"]).failed
+    assert "0:4095 are black and white (as in the training)" in failed[str(tmp_path / "other.png")]
+
+
+def test_a_given_range_of_8_bits_and_another_fit(tmp_path: Path) -> None:
+    bundle = replace(kernels(), range=PixelRange(0, 15, "uint8", True), fit="stretch")
+    pixels = np.tile(np.repeat(np.array([3, 12], np.uint8), 8), (8, 1))
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    read = image_tensor(tmp_path / "a.png", bundle.task, Reading((8, 8), bundle.fit, bundle.range))
+    assert read[0, 0, 0] == 51
+    assert read[0, 0, -1] == 204
+    row = predict(bundle, [tmp_path / "a.png"])[0]
+    assert row.probabilities == pytest.approx(_probabilities(bundle, read), abs=1e-5)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from chronas import account, api, driver, train_stage
+from chronas import account, api, driver, train_stage, unfinished
 from chronas.data.load import load
 from chronas.errors import ChronasError
 from chronas.execution.interrupt import Interrupted
@@ -103,7 +103,8 @@ def full_disk(capacity: int) -> None:
     os.write = writing
 
 
-HOMES = {"write_report": account, "judge": train_stage, "save_bundle": train_stage, "load": api}
+HOMES = {"write_report": account, "judge": train_stage, "save_bundle": train_stage, "load": api,
+         "metrics_of": unfinished}  # fmt: skip
 """The modules that call a step of the run."""
 
 

@@ -151,8 +151,9 @@ def result(out: Path) -> dict[str, Any]:
 
 
 def notes(out: Path) -> list[str]:
-    """The notes in the journal, those that a resume took back included."""
-    return [r["message"] for r in Journal(out / "journal.jsonl", write=False).raw() if r["kind"] == "note"]
+    """The notes of the stages, those that a resume took back included; not those on how the run was set up."""
+    records = Journal(out / "journal.jsonl", write=False).raw()
+    return [r["message"] for r in records if r["kind"] == "note" and r["stage"] != "run"]
 
 
 def decisions(out: Path) -> list[dict[str, Any]]:

@@ -1,17 +1,22 @@
-"""Ctrl-C and SIGTERM: the step is finished, everything is written, and a resume ends like an unbroken run."""
+"""Ctrl-C, SIGTERM and SIGHUP: the step is finished, what was trained is kept as a model, and a resume ends like an
+unbroken run."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_runs import assert_same, log_of, order, read, result, resumed, run, unbroken
+import torch
+from fault_runs import SPACE, assert_same, log_of, order, read, result, resumed, run, unbroken
 
 from chronas.architecture import Architecture
+from chronas.deploy.bundle import load_bundle
+from chronas.errors import RunError
 from chronas.runs.journal import Journal
 
-CODES = {"SIGINT": 130, "SIGTERM": 143}
+CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 
 
 def assert_ended_cleanly(out: Path) -> None:
@@ -23,19 +28,105 @@ def assert_ended_cleanly(out: Path) -> None:
     assert "<html" in (out / "report.html").read_text(encoding="utf-8")
 
 
+def assert_a_model_is_there(out: Path, stage: str) -> None:
+    """It says that it is unfinished, has been judged, can be used, and is no row of the result."""
+    bundle, entry = load_bundle(out), result(out)["unfinished"]
+    assert not bundle.finished
+    assert entry["stage"] == stage
+    assert entry["notation"] == bundle.architecture.notation
+    assert 0 <= entry["val_accuracy"] == bundle.metrics["val_accuracy"] <= 100
+    assert entry["val_images"] == result(out)["data"]["val"]
+    assert entry["epochs"] > 0
+    assert bundle.net(torch.zeros(2, 1, 8, 8)).isfinite().all()
+    assert not result(out)["networks"]
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize(("method", "step"), [("nasib", 4), ("rsps", 20), ("halving", 21), ("random", 7)])
-def test_a_signal_in_the_middle_of_a_slice(tmp_path: Path, name: str, method: str, step: int) -> None:
+@pytest.mark.parametrize(
+    ("method", "step", "stage"),
+    [("nasib", 4, "search"), ("rsps", 20, "found"), ("halving", 21, "search"), ("random", 7, "search")],
+)
+def test_a_signal_in_the_middle_of_a_slice(tmp_path: Path, name: str, method: str, step: int, stage: str) -> None:
     out = tmp_path / "run"
     code = run(order("fit", method, out, snapshots_every=5, signal_at_step=[step, name]))
     assert code == CODES[name], log_of(out)
-    assert result(out)["status"] == "interrupted"
-    if (out / "best.json").exists():
-        assert_ended_cleanly(out)
-    else:
-        assert method in ("random", "halving"), "before the first evaluation there is no best yet"
+    assert_ended_cleanly(out)
+    assert_a_model_is_there(out, stage)
     assert resumed(out) == 0, log_of(out)
+    assert load_bundle(out).finished
+    assert result(out)["unfinished"] is None
     assert_same(out, unbroken("fit", method))
+
+
+def test_a_hang_up(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run(order("fit", "rsps", out, signals=[[30, "SIGHUP"]])) == CODES["SIGHUP"], log_of(out)
+    assert_ended_cleanly(out)
+    assert_a_model_is_there(out, "search")
+    assert resumed(out) == 0, log_of(out)
+    assert_same(out, unbroken("fit", "rsps"))
+
+
+def test_at_the_start_of_the_training_what_the_search_trained_is_at_hand(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    records = Journal(unbroken("fit", "random") / "journal.jsonl", write=False).records()
+    begins = next(n for n, r in enumerate(records, 1) if r["stage"] == "found")
+    assert run(order("fit", "random", out, signals=[[begins, "SIGINT"]])) == 130, log_of(out)
+    assert_a_model_is_there(out, "found")
+    judged = [r["metrics"]["val_accuracy"] for r in records if r["kind"] == "outcome"]
+    assert result(out)["unfinished"]["val_accuracy"] == max(judged)
+
+
+def test_a_search_that_ends_leaves_no_unfinished_model(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run(order("search", "random", out, signal_at_step=[21, "SIGINT"])) == 130, log_of(out)
+    assert_a_model_is_there(out, "search")
+    assert resumed(out) == 0, log_of(out)
+    assert result(out)["unfinished"] is None
+    assert_same(out, unbroken("search", "random"))
+    with pytest.raises(RunError, match="chronas train"):
+        load_bundle(out)
+
+
+def test_a_second_signal_while_the_model_is_judged_leaves_one(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    traps: dict[str, Any] = {"signals": [[30, "SIGINT"]], "signal_in": ["metrics_of", "SIGINT"]}
+    assert run(order("fit", "rsps", out, **traps)) == 130, log_of(out)
+    assert Journal(out / "journal.jsonl", write=False).records()[-1]["kind"] != "end"
+    bundle = load_bundle(out)
+    assert not bundle.finished
+    assert not bundle.metrics
+    assert resumed(out) == 0, log_of(out)
+    assert_same(out, unbroken("fit", "rsps"))
+
+
+def test_the_better_model_of_two_interruptions_stays(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run(order("search", "rsps", out, signals=[[30, "SIGINT"]])) == 130, log_of(out)
+    first = result(out)
+    first["unfinished"]["val_accuracy"] = 100.5
+    (out / "result.json").write_text(json.dumps(first), encoding="utf-8")
+    before = (out / "model" / "model.safetensors").read_bytes()
+    assert resumed(out, signals=[[9, "SIGINT"]]) == 130, log_of(out)
+    assert result(out)["unfinished"]["val_accuracy"] == 100.5
+    assert (out / "model" / "model.safetensors").read_bytes() == before
+    second = result(out)
+    second["unfinished"]["val_accuracy"] = -1.0
+    (out / "result.json").write_text(json.dumps(second), encoding="utf-8")
+    assert resumed(out, signals=[[9, "SIGINT"]]) == 130, log_of(out)
+    assert result(out)["unfinished"]["val_accuracy"] >= 0
+    assert (out / "model" / "model.safetensors").read_bytes() != before
+
+
+def test_a_search_without_training_has_a_best_and_no_model(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = order("search", "random", out, signals=[[6, "SIGTERM"]])
+    words["options"] |= {"method": "naswot", "settings": {"space": SPACE}}
+    assert run({**words, "budget": "40 evaluations"}) == 143, log_of(out)
+    assert_ended_cleanly(out)
+    assert result(out)["unfinished"] is None
+    with pytest.raises(RunError, match="chronas resume"):
+        load_bundle(out)
 
 
 @pytest.mark.parametrize(("name", "record"), [("SIGTERM", 6), ("SIGINT", 30), ("SIGTERM", 40)])

@@ -15,10 +15,10 @@ import pytest
 from sample_run import Sample, make_run
 
 from chronas.api import Options, search, train
-from chronas.cli.files import architecture_file
 from chronas.errors import RunError
 from chronas.front import front_rows, write_front
 from chronas.methods.base import FrontPoint
+from chronas.named import architecture_file
 from chronas.reports.collect import collect
 from chronas.reports.html import write_report
 from chronas.reports.judged import BLOCK, places_of_front

@@ -297,7 +297,7 @@ def test_nothing_is_loaded_from_elsewhere(small: Path) -> None:
 def test_empty_folder(tmp_path: Path) -> None:
     found = page(tmp_path)
     assert "Still missing" in found.text
-    assert list(found.sections) == [s for s in SECTIONS if s != "notes"]
+    assert list(found.sections) == [s for s in SECTIONS if s not in ("search", "layers", "notes")]
 
 
 def test_only_the_settings(small: Path) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from chronas.errors import EnvironmentFault, InternalError, RunError
+from chronas.runs import snapshots
 from chronas.runs.files import read_json, remove_leftovers, write_bytes, write_json
+from chronas.runs.folder import RunFolder
 
 
 def test_json_comes_back_with_nan_as_null(tmp_path: Path) -> None:
@@ -70,8 +72,8 @@ def test_any_format_is_read_where_none_is_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (errno.ENOSPC, "is full .*chronas resume"),
-        (errno.EDQUOT, "is full .*chronas resume"),
+        (errno.ENOSPC, "is full .*Free space and try again"),
+        (errno.EDQUOT, "is full .*Free space and try again"),
         (errno.EACCES, "No permission .*--out"),
         (errno.EROFS, "No permission .*--out"),
         (errno.EIO, "Cannot use"),
@@ -118,6 +120,27 @@ def test_a_folder_without_sync_is_no_obstacle(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "fsync", refuse_folders)
     write_bytes(tmp_path / "a", b"x")
     assert (tmp_path / "a").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_without_sync_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    run = RunFolder.create(tmp_path / "run", {})
+    with run.locked():
+        run.journal.append({"kind": "note", "stage": "search", "t": 0.0})
+        run.write_best({"choices": [1]})
+        snapshots.save(run.snapshot_folder, "search", 1, {"step": 1})
+    again = RunFolder.open(run.path)
+    assert again.journal.last_seq() == 1
+    assert again.read_best() == {"format": 1, "choices": [1]}
+    found = snapshots.load_latest(again.snapshot_folder, "search")
+    assert found is not None
+    assert found.state == {"step": 1}
 
 
 def test_a_missing_folder_is_an_environment_fault(tmp_path: Path) -> None:

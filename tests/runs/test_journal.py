@@ -195,7 +195,7 @@ def test_a_full_disk_leaves_a_valid_journal(
     with monkeypatch.context() as patch:
         # The write takes five bytes at a time until fewer are left, so the line is all but whole.
         patch.setattr(os, call, full)
-        with pytest.raises(EnvironmentFault, match=r"full .*chronas resume"):
+        with pytest.raises(EnvironmentFault, match=r"is full .*Free space"):
             journal.append(note("lost"))
     assert journal.path.read_bytes() == before
     assert journal.append(note("b"))["seq"] == 2

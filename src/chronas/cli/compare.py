@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chronas.cli.words import Namespace, Parser, whole
 from chronas.errors import UsageError
+from chronas.runs.places import refuse_making
 from chronas.settings import parse_assignments
 
 NOTES = """\
@@ -53,6 +54,9 @@ def run(words: Namespace, started: float) -> int:
         raise UsageError(
             "chronas compare needs --methods, for example: chronas compare nasbench201 --methods random,rea --runs 100"
         )
+    out = Path(words.out).expanduser() if hasattr(words, "out") else None
+    if out is not None:
+        refuse_making(out)
     from chronas.benchmarks import load
     from chronas.compare import Contender, compare
     from chronas.execution.scores import read_scores, shipped_scores
@@ -76,8 +80,8 @@ def run(words: Namespace, started: float) -> int:
     console = Terminal()
     console.print(rich_table(result, console.width))
     console.print("\n" + "\n".join(notes(result)))
-    if hasattr(words, "out"):
-        for path in write_comparison(result, Path(words.out).expanduser()):
+    if out is not None:
+        for path in write_comparison(result, out):
             console.print(f"written: {path}")
     return 0
 

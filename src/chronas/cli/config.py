@@ -49,7 +49,8 @@ def _load(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        tree = yaml.safe_load(text)
     except OSError as error:
         raise UsageError(f"--config {path} cannot be read: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -58,6 +59,10 @@ def _load(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(tree, dict):
         raise UsageError(f"--config {path} must hold words and values, for example 'budget: 20m', one per line.")
+    written = yaml.compose(text)
+    for name, value in written.value if isinstance(written, yaml.MappingNode) else ():
+        if name.value == "budget" and isinstance(value, yaml.ScalarNode) and ":" in value.value:
+            tree["budget"] = value.value  # YAML takes 0:20:00 for the number 1200
     return tree
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chronas.cli.unfinished import tell_unfinished
 from chronas.cli.words import Namespace, Parser, one_of
+from chronas.runs.places import refuse_making, refuse_reading
 
 FORMATS = ("onnx", "torch", "safetensors", "python")
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "safetensors": "", "python": ".py"}
@@ -26,8 +28,12 @@ def run(words: Namespace, started: float) -> int:
     from chronas.deploy.export import export
 
     source = Path(words.run).expanduser()
-    bundle = load_bundle(source)
     home = source if source.is_dir() else source.parent
     default = home / "export" / f"network{SUFFIXES[words.format]}"
-    print(export(bundle, words.format, Path(words.out).expanduser() if hasattr(words, "out") else default))
+    out = Path(words.out).expanduser() if hasattr(words, "out") else default
+    refuse_reading(source)
+    refuse_making(out)
+    bundle = load_bundle(source)
+    tell_unfinished(bundle, source)
+    print(export(bundle, words.format, out))
     return 0

@@ -1,24 +1,22 @@
-"""Architecture files that a verb is given."""
+"""Networks that a verb is given: a run, a file, or SPACE:NOTATION."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import sys
+from collections.abc import Mapping
+from typing import Any
 
-from chronas.architecture import Architecture
-from chronas.errors import ArchitectureError
-from chronas.runs.files import read_json
+from chronas.named import EXAMPLE, NAMES, is_written, left_open
+
+SOURCE_HELP = (
+    f"a run folder, an architecture file, SPACE:NOTATION (for example {EXAMPLE}), or a name: {', '.join(NAMES)}"
+)
 
 
-def architecture_file(path: Path) -> Architecture:
-    """The architecture in a JSON file: an architecture, or a file that holds one (best.json, model.json).
-
-    Raises RunError for a damaged file and ArchitectureError for an architecture that is not legal.
-    """
-    tree = read_json(path, what="architecture")
-    inner = tree.get("architecture", tree)
-    if not isinstance(inner, dict):
-        raise ArchitectureError(f"{path} holds no architecture.")
-    try:
-        return Architecture.from_json(inner)
-    except ArchitectureError as error:
-        raise ArchitectureError(f"{path}: {error}") from error
+def tell_open(source: str, settings: Mapping[str, Any] | None) -> None:
+    """Say on stderr which settings of the space a notation left open, and so are the usual ones."""
+    taken = left_open(source, settings) if is_written(source) else {}
+    if taken:
+        words = ", ".join(f"{name}={value}" for name, value in taken.items())
+        print(f"chronas: the notation leaves settings of the space at their usual values: {words}. Change one: "
+              f"--set space.{next(iter(taken))}=VALUE", file=sys.stderr)  # fmt: skip

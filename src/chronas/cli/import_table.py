@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chronas.benchmarks import BENCHMARKS, import_table
 from chronas.cli.words import Namespace, Parser, one_of
+from chronas.runs.places import refuse_making
 
 
 def parser() -> Parser:
@@ -23,6 +24,7 @@ def parser() -> Parser:
 def run(words: Namespace, started: float) -> int:
     """One call of `chronas.benchmarks.import_table`; prints what the table holds."""
     out = Path(words.out).expanduser()
+    refuse_making(out)
     table = import_table(words.kind, words.source, out, partial=getattr(words, "partial", False))
     print(table.describe())
     print(f"written to {out} ({out.stat().st_size / 1e6:.1f} MB). Use it as: chronas compare {out}")

@@ -20,10 +20,14 @@ from chronas.training.recipes import RECIPES, Recipe
 DATA_FORMATS = (
     ("digits", "1,797 handwritten digits of 8 x 8 pixels that come with scikit-learn"),
     ("a folder of class folders", "also inside train, val, test; JPEG, PNG and what else Pillow reads"),
-    ("Hugging Face image Parquet", "one .parquet file, or a folder with train*.parquet"),
+    ("a folder with a table", "images and labels.csv (or train.csv, metadata.csv; --labels), or labels in file names"),
+    ("an archive", ".zip, .tar, .tar.gz of class folders or with a table; read in place"),
+    ("WebDataset shards", ".tar with .jpg and .cls; one, or a folder with train-000000.tar"),
+    ("Hugging Face data sets", "Parquet in all layouts of the hub, or a folder of save_to_disk; needs pyarrow"),
     ("CIFAR python batches", "the official folder with data_batch_1 ... or train, test and meta"),
     ("IDX files", "MNIST's: train-images-idx3-ubyte, plain or gzipped"),
-    ("a NumPy archive (.npz)", "images and labels as arrays"),
+    ("a NumPy archive (.npz)", "x_train and y_train, x and y, images and labels, data and target; any case"),
+    ("NumPy files (.npy)", "the same names in one folder, or in folders train and test"),
 )
 KINDS = ("spaces", "methods", "proxies", "benchmarks", "presets", "recipes", "data")
 

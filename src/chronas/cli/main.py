@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import io
@@ -15,7 +16,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import NoReturn, Protocol, cast
 
 import chronas
 from chronas.cli.began import process_began
@@ -41,7 +42,7 @@ class VerbModule(Protocol):
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line `argv` (default: sys.argv) and end the process with its exit code.
 
-    0 done; 1 failed; 2 wrong words; 130 and 143 stopped by Ctrl-C and SIGTERM.
+    0 done; 1 failed; 2 wrong words; 130, 143 and 129 stopped by Ctrl-C, SIGTERM and SIGHUP.
     """
     from chronas.cli import IMPORTED
 
@@ -54,9 +55,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     code = _ended(list(sys.argv[1:] if argv is None else argv), started)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:  # the reader, or the terminal, has gone
         _let_go_of_stdout()
+    if argv is None:
+        _leave(code)
     sys.exit(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process at once, after what was registered for its end.
+
+    Taking down the interpreter with torch in it takes half a second of the user's time and serves nobody.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _ended(argv: list[str], started: float) -> int:
@@ -114,7 +129,12 @@ def _interrupted(number: int, words: Namespace) -> int:
     folder = _folder(words)
     if sys.stderr.isatty():
         sys.stderr.write("\n")  # the terminal has just shown ^C
-    _say("Stopped at once." + (f" Go on with: chronas resume {shlex.quote(str(folder))}" if folder else ""))
+    kept = folder is not None and (folder / "model" / "model.json").exists()
+    _say(
+        "Stopped at once."
+        + (f" Go on with: chronas resume {shlex.quote(str(folder))}" if folder else "")
+        + ("; the weights kept last are there for chronas predict and export." if kept else "")
+    )
     return 128 + number
 
 
@@ -126,13 +146,24 @@ def _bug(error: BaseException, folder: Path | None) -> int:
         sys.stderr.write(text)
         _say(message)
         return 1
-    place = (folder or Path(tempfile.gettempdir())) / ("crash.txt" if folder else f"chronas-crash-{os.getpid()}.txt")
-    try:
-        place.write_text(text, encoding="utf-8")
-        _say(f"{message}\nThe details are in {place}")
-    except OSError:
-        _say(f"{message}\nCHRONAS_DEBUG=1 shows the details.")
+    place = _written(text, folder)
+    _say(f"{message}\n" + (f"The details are in {place}" if place else "CHRONAS_DEBUG=1 shows the details."))
     return 1
+
+
+def _written(text: str, folder: Path | None) -> Path | None:
+    """The file with `text`, in the run or among temporary files; None where neither disk takes it."""
+    places = [folder / "crash.txt"] if folder else []
+    with contextlib.suppress(OSError):  # on full disks there is no folder for temporary files
+        places.append(Path(tempfile.gettempdir(), f"chronas-crash-{os.getpid()}.txt"))
+    for place in places:
+        with contextlib.suppress(OSError):
+            place.write_text(text, encoding="utf-8")
+            return place
+        with contextlib.suppress(OSError):
+            if not place.stat().st_size:
+                place.unlink()  # a full disk takes the name alone
+    return None
 
 
 def _say(message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chronas.budget import Budget
 from chronas.cli.config import merged
 from chronas.cli.words import Namespace, Parser, count, decimal, one_of, whole
+from chronas.data.options import FITS, MIRRORS, NAMES, DataOptions
 from chronas.errors import UnknownNameError, UsageError
 from chronas.spec import BASELINES, USUAL_METHOD, USUAL_RECIPE, USUAL_SPACE
 
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from chronas.execution.interrupt import StopFlag
 
 DATA_HELP = "a folder of class folders, Parquet, CIFAR batches, IDX, .npz, or the word digits; see: chronas list data"
-PASSED_ON = ("space", "method", "preset", "recipe", "seed", "device", "precision", "size", "val_share",
-             "test_share", "limit", "skip_bad", "rival", "search_share", "max_params", "max_madds")  # fmt: skip
+PASSED_ON = ("space", "method", "preset", "recipe", "seed", "device", "precision", "rival", "search_share",
+             "max_params", "max_madds", *NAMES)  # fmt: skip
 CONFIG_HELP = """\
 --config reads the same words from YAML, for example
 
@@ -55,7 +57,7 @@ def add_run_options(parser: Parser, *, searches: bool, trains: bool) -> None:
     parser.option("--precision", metavar="P", help="auto, float32, bfloat16 (default: auto)")
     if searches and trains:
         _comparison_options(parser)
-    _data_options(parser)
+    add_data_options(parser)
     add_output_options(parser)
 
 
@@ -66,13 +68,18 @@ def _comparison_options(parser: Parser) -> None:
     parser.option("--search-share", metavar="X", type=decimal, help="part of the budget that the search gets")
 
 
-def _data_options(parser: Parser) -> None:
-    parser.option("--size", metavar="N", type=whole, help="bring all images to N x N pixels")
-    parser.option("--val-share", metavar="X", type=decimal, help="share of the training images to validate with")
-    parser.option("--test-share", metavar="X", type=decimal,
-                  help="share to hold out for the test where the data has no test images (default: 0.1)")  # fmt: skip
-    parser.option("--limit", metavar="N", type=whole, help="use only N training images")
-    parser.option("--skip-bad", action="store_true", help="go on without images that cannot be read")
+def add_data_options(parser: Parser) -> None:
+    """Add how images are read: an option for each word of `DataOptions`."""
+    kinds: dict[str, dict[str, Any]] = {
+        "whole": {"type": whole}, "decimal": {"type": decimal}, "text": {}, "flag": {"action": "store_true"},
+        "fit": {"type": one_of("fit", FITS)}, "mirror": {"type": one_of("choice for mirror", MIRRORS)},
+    }  # fmt: skip
+    for field in dataclasses.fields(DataOptions):
+        told = field.metadata
+        words = dict(kinds[told["kind"]])
+        if told["metavar"]:
+            words["metavar"] = told["metavar"]
+        parser.option("--" + field.name.replace("_", "-"), help=told["help"], **words)
 
 
 def add_output_options(parser: Parser) -> None:

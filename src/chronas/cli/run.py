@@ -41,7 +41,7 @@ def conduct(call: Call, out: Path, shown: Namespace, title: str) -> int:
         finally:
             if events is not None:
                 events.close()
-    with contextlib.suppress(BrokenPipeError):  # the run is done, whether or not someone reads this
+    with contextlib.suppress(OSError):  # the run is done, whether or not someone reads this
         print("\n".join(closing(result, out)), flush=True)
     return result.exit_code
 
@@ -55,7 +55,8 @@ def closing(result: RunResult, out: Path) -> list[str]:
         best = RunFolder.open(out).read_best()
         if best is not None and search is None:
             lines.append(f"{'Best so far':12}  {best['notation']}")
-        return [*lines, "", f"Stopped on request; nothing is lost. Go on with: chronas resume {name}"]
+        lines += ["", f"Stopped on request; nothing is lost. Go on with: chronas resume {name}"]
+        return [*lines, use_now(result, name)]
     networks = [entry["name"] for entry in result.result["networks"]]
     if isinstance(search, Mapping) and "found" not in networks:
         cost = f"{short(search['params'])} parameters, {short(search['madds'])} multiply-adds per image"
@@ -64,6 +65,16 @@ def closing(result: RunResult, out: Path) -> list[str]:
     elif "found" in networks:
         lines.append(f"{'Next':12}  chronas predict {name} IMAGE...   or   chronas export {name} --format onnx")
     return lines
+
+
+def use_now(result: RunResult, name: str) -> str:
+    """What can be done with a run that was stopped, besides going on with it."""
+    if result.result.get("unfinished") or result.network() is not None:
+        return (
+            f"Use what was trained so far: chronas predict {name} IMAGE...   or   chronas export {name} --format onnx"
+        )
+    data = data_word(section(result.result.get("data")))
+    return f"No network was trained, so there is no model. Train the best: chronas train {name} {data} --budget 10m"
 
 
 def _events(out: Path, shown: Namespace) -> Any:

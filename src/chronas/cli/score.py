@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from chronas.cli.options import DATA_HELP
+from chronas.cli.options import DATA_HELP, add_data_options
 from chronas.cli.words import Namespace, Parser, whole
+from chronas.data.options import NAMES
 from chronas.errors import UsageError
+from chronas.runs.places import refuse_making
 from chronas.settings import parse_assignments
 
 NOTES = """\
@@ -33,9 +35,7 @@ def parser() -> Parser:
         help="networks scored side by side (default: as the CPU allows)",
     )
     made.option("--set", metavar="space.K=V", action="append", help="a setting of the space (repeatable)")
-    made.option("--size", metavar="N", type=whole, help="bring all images to N x N pixels")
-    made.option("--limit", metavar="N", type=whole, help="use only N training images")
-    made.option("--skip-bad", action="store_true", help="go on without images that cannot be read")
+    add_data_options(made)
     made.option("--seed", metavar="N", type=whole, help="same seed, same result (default: 0)")
     made.option("--device", metavar="D", help="auto, cpu, cuda, cuda:1 (default: auto)")
     made.option("--quiet", action="store_true", help="no progress")
@@ -59,10 +59,11 @@ def run(words: Namespace, started: float) -> int:
         raise UsageError(f"chronas score knows settings of the space only, but got {', '.join(sorted(settings))}.")
     out = Path(words.out).expanduser() if hasattr(words, "out") else None
     if out is not None:
+        refuse_making(out)
         check_target(out)
     asked = getattr(words, "proxy", "naswot")
     names = list(PROXIES.names()) if asked == "all" else [name.strip() for name in asked.split(",") if name.strip()]
-    loading = {name: getattr(words, name) for name in ("size", "limit", "skip_bad") if hasattr(words, name)}
+    loading = {name: getattr(words, name) for name in NAMES if hasattr(words, name)}
     given: dict[str, Any] = {name: getattr(words, name) for name in PASSED_ON if hasattr(words, name)}
     with _Progress(hidden=hasattr(words, "quiet") or not sys.stderr.isatty()) as shown:
         scores = score(words.data, space=words.space, proxies=names, settings=settings.get("space"),

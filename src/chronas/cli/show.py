@@ -5,49 +5,51 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from chronas.cli.files import architecture_file
+from chronas.architecture import Architecture
+from chronas.cli.files import SOURCE_HELP, tell_open
 from chronas.cli.words import Namespace, Parser, whole
 from chronas.errors import UsageError
+from chronas.named import find_source
 from chronas.reports.summary import summary_lines
 from chronas.runs.best import best_architecture
 from chronas.runs.folder import RunFolder
+from chronas.settings import parse_assignments
 from chronas.task import Task
-
-if TYPE_CHECKING:
-    from chronas.architecture import Architecture
 
 
 def parser() -> Parser:
-    """RUN|ARCHITECTURE.json [--input 3x32x32] [--classes 10]."""
+    """RUN|FILE.json|SPACE:NOTATION [--input 3x32x32] [--classes 10]."""
     made = Parser("show", "An architecture, its layers and its cost; for a run also how far it is.")
-    made.add_argument("source", metavar="RUN|FILE.json", help="a run folder, or an architecture file")
+    made.add_argument("source", metavar="NETWORK", help=SOURCE_HELP)
     made.option("--input", metavar="CxHxW", help="shape of the images (default: the run's, or 3x32x32)")
     made.option("--classes", metavar="N", type=whole, help="number of classes (default: the run's, or 10)")
+    made.option("--set", metavar="space.K=V", action="append", help="a setting of the space, beside SPACE:NOTATION")
     return made
 
 
 def run(words: Namespace, started: float) -> int:
     """`chronas.deploy.show` of the architecture that the words name."""
-    source = Path(words.source).expanduser()
-    shape: tuple[int, ...] = (3, 32, 32)
-    classes = 10
-    if source.is_file():
-        architecture = architecture_file(source)
+    settings = parse_assignments(getattr(words, "set", []))
+    if set(settings) - {"space"}:
+        raise UsageError(f"chronas show knows settings of the space only, but got {', '.join(sorted(settings))}.")
+    found = find_source(words.source, settings.get("space"))
+    shape = _shape(getattr(words, "input", "3x32x32"))
+    classes = _classes(getattr(words, "classes", 10))
+    if isinstance(found, Architecture):
+        architecture = found
+        tell_open(words.source, settings.get("space"))
     else:
-        folder = RunFolder.open(source)
+        folder = found
         result = folder.read_result()
         if result is not None:
             _tell(folder)
             if (folder.train_folder / "spec.json").exists():
                 _tell(RunFolder.open(folder.train_folder))
-            shape, classes = tuple(result["data"]["shape"]), len(result["data"]["classes"])
+            shape = shape if hasattr(words, "input") else tuple(result["data"]["shape"])
+            classes = classes if hasattr(words, "classes") else len(result["data"]["classes"])
         architecture = best_architecture(folder)
-    if hasattr(words, "input"):
-        shape = _shape(words.input)
-    _print(architecture, _task(shape, getattr(words, "classes", classes)))
+    _print(architecture, _task(shape, classes))
     return 0
 
 
@@ -87,9 +89,15 @@ def _shape(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match.groups())
 
 
+def _classes(number: int) -> int:
+    if number < 2:
+        raise UsageError(f"--classes takes a number from 2 on, but got {number}.")
+    return number
+
+
 def _task(shape: tuple[int, ...], classes: int) -> Task:
     channels, height, width = shape
     try:
         return Task(channels, height, width, classes)
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(f"--input takes numbers from 1 on, but got {channels}x{height}x{width}.") from error

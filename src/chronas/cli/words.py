@@ -12,6 +12,8 @@ from typing import Any, NoReturn, TypeVar
 from chronas.errors import UnknownNameError, UsageError
 
 T = TypeVar("T")
+NEGATIVE = re.compile(r"-[0-9.]|-(inf|nan)", re.IGNORECASE)
+"""How a negative value begins."""
 Namespace = argparse.Namespace
 
 
@@ -33,13 +35,24 @@ class Parser(argparse.ArgumentParser):
 
     def read(self, words: Sequence[str]) -> Namespace:
         """Parse; raises UsageError, with the nearest name for an option that does not exist."""
-        found, rest = self.parse_known_args(words)
+        found, rest = self.parse_known_args(self._with_values(words))
         for word in rest:
             if word.startswith("-") and word != "-":
                 self._unknown(word.partition("=")[0])
         if rest:
             raise UsageError(f"chronas {self.verb} has no use for {rest[0]!r}. See: chronas {self.verb} --help")
         return found
+
+    def _with_values(self, words: Sequence[str]) -> list[str]:
+        """`--budget -5s` as `--budget=-5s`: argparse would take -5s for an option, and we have none like it."""
+        joined: list[str] = []
+        for word in words:
+            before = self.long.get(joined[-1]) if joined else None
+            if before is not None and before.nargs is None and NEGATIVE.match(word):
+                joined[-1] = f"{joined[-1]}={word}"
+            else:
+                joined.append(word)
+        return joined
 
     def _unknown(self, name: str) -> NoReturn:
         near = difflib.get_close_matches(name, self.long, n=1, cutoff=0.5)
@@ -48,6 +61,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         words = message.removeprefix("argument ").replace("the following arguments are required", "missing")
+        words = words.replace("expected one argument", "needs a value")
         raise UsageError(f"{words}. See: chronas {self.verb} --help")
 
 

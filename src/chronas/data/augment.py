@@ -30,13 +30,12 @@ def default_augment(data: ImageData) -> Augment:
     """The usual augmentation for `data`.
 
     Crop: an eighth of the shorter side, at least 1; at most 4 pixels up to 32x32 (4 for CIFAR, 1 for 8x8).
-    Flip: on for colour, off for grey images, since small grey images are mostly written signs, which a mirror
-    turns into other signs.
+    Flip: as was decided when the data was read (`chronas.data.mirror`).
     """
-    channels, height, width = data.train.shape
+    _, height, width = data.train.shape
     side = min(height, width)
     crop = min(4, max(1, round(side / 8))) if side <= SMALL else side // 8
-    return Augment(flip=channels > 1, crop=crop)
+    return Augment(flip=data.mirror, crop=crop)
 
 
 def augment(images: torch.Tensor, plan: Augment, generator: torch.Generator) -> torch.Tensor:

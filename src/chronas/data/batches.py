@@ -70,11 +70,17 @@ class Batches:
             images = augment(images, self.plan, torch_stream(self.seed, self.purpose, "augment", step))
         return self.normalise(images), self.labels(step)
 
-    def sequential(self, batch_size: int | None = None) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """All images once in their order, without augmentation; the last batch may be smaller."""
+    def sequential(
+        self, batch_size: int | None = None, order: torch.Tensor | None = None
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """All images once, without augmentation: in their order or that of the places in `order` (n,), on their device.
+
+        The last batch may be smaller.
+        """
         size = batch_size or self.batch_size
-        for place, images in enumerate(self.split.chunks(size)):
-            labels = self.split.labels[place * size : (place + 1) * size]
+        for place, images in enumerate(self.split.chunks(size, order)):
+            part = slice(place * size, (place + 1) * size)
+            labels = self.split.labels[part if order is None else order[part]]
             yield self.normalise(images), labels.to(self.normalise.device, non_blocking=True)
 
 

@@ -1,107 +1,170 @@
-"""Encoded images (files or bytes) into one uint8 array, with every fault named.
+"""Encoded images (files or bytes) into one uint8 array, by all cores, with every fault named.
 
-Grey stays grey only when every image is grey; otherwise all become RGB. Transparency is laid over white,
-16-bit grey is scaled to 8 bits, a photograph's orientation tag is obeyed.
+Grey stays grey only when every image is grey; otherwise all become RGB. How one image is read tells `pixels.py`.
 """
 
 from __future__ import annotations
 
-import io
-import struct
-import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
 
+from chronas.data.fit import check_size
+from chronas.data.levels import DEPTHS, Kind, PixelRange, Seen, check_alike, clipped, found_range, joined
+from chronas.data.options import SMALLEST
+from chronas.data.pixels import (
+    DAMAGED,
+    DeepImageError,
+    MixedSizesError,
+    Reading,
+    open_pixels,
+    read_header,
+    reason,
+    unreadable_message,
+)
 from chronas.data.raw import Encoded, Pixels
 from chronas.data.share import Faults, can_fork, cores, share, shared_zeros
 from chronas.errors import DataError
 
-SMALLEST, LARGEST = 8, 224
-LISTED = 20
-CHUNK = 128
+MOST_IN_A_PIECE = 128
+PIECE_BYTES = 1 << 22
 # So many images make it worth while to share the work: small ones take about 0.1 ms each.
-SHARE_SMALL, SHARE_LARGE = 2000, 64
-LARGE_BYTES = 8192
-GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I")
-# What Pillow's decoders raise on damaged files.
-DAMAGED = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, struct.error,
-           zlib.error, Image.DecompressionBombError, OverflowError)  # fmt: skip
+SHARE_SMALL, SHARE_LARGE, SHARE_HUGE = 2000, 64, 4
+LARGE_BYTES, HUGE_BYTES = 1 << 13, 1 << 20
+COLUMNS = 8 + len(DEPTHS)
+WHOLE, FLOAT = 1.0, 2.0
+Watch = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """pixels (n, h, w, c) of the readable images, their indices, and a line per unreadable one."""
+    """Images as pixels.
+
+    pixels      (n, h, w, c) of the readable images
+    kept        their indices
+    unreadable  a line for each image that is left out
+    range       what was black and white in images of more than 8 bits, where there are any; or as it was given
+    notes       what was clipped
+    """
 
     pixels: Pixels
     kept: npt.NDArray[np.int64]
     unreadable: tuple[str, ...]
+    range: PixelRange | None = None
+    notes: tuple[str, ...] = ()
 
 
-def decode(items: Sequence[Encoded], size: int | None, skip_bad: bool) -> Decoded:
-    """Decode all `items`; with `size`, resize the shorter side to it and cut out the centre square.
+def decode(
+    items: Sequence[Encoded],
+    how: Reading,
+    *,
+    skip_bad: bool = False,
+    parts: Sequence[tuple[str, int]] = (),
+    watch: Watch = lambda done, total: None,
+) -> Decoded:
+    """Decode all `items`.
 
-    Raises DataError that names every unreadable image (unless `skip_bad`), or two images of different size
-    when there is no `size`, or sizes out of 8x8 to 224x224.
+    Args:
+        items: the images.
+        how: how each is read.
+        skip_bad: leave out unreadable ones.
+        parts: names and lengths of the parts that follow each other in `items`; the first decides the range of
+            images of more than 8 bits where `how` has none. Empty: all are one part.
+        watch: called with (images done, all images) now and then; may raise to end the work.
+
+    Returns:
+        The pixels of all readable images at one size.
+
+    Raises:
+        DataError: names every unreadable image (unless `skip_bad`), a size that no network can see, or parts
+            whose pixels do not fit the range.
+        MixedSizesError: images differ in size where `how` has no frame.
     """
-    large = _typical_bytes(items) > LARGE_BYTES
-    workers = cores() if len(items) >= (SHARE_LARGE if large else SHARE_SMALL) else 1
-    forked = workers > 1 and can_fork()
-    canvas = _Canvas(items, size, shared=forked)
-    pieces = -(-len(items) // CHUNK)
-    if forked:
-        faults = share(canvas.fill, pieces, workers)
-    elif workers > 1 and large:
-        with ThreadPoolExecutor(workers) as pool:
-            faults = {i: fault for found in pool.map(canvas.fill, range(pieces)) for i, fault in found.items()}
-    else:
-        faults = {i: fault for piece in range(pieces) for i, fault in canvas.fill(piece).items()}
-    return canvas.finish(faults, skip_bad)
-
-
-def _typical_bytes(items: Sequence[Encoded]) -> int:
-    some = items[:: max(1, len(items) // 32)]
-    sizes = []
-    for item in some:
-        content = item.content
-        try:
-            sizes.append(len(content) if isinstance(content, bytes) else content.stat().st_size)
-        except OSError:
-            continue
-    return int(np.median(sizes)) if sizes else 0
+    # Images of more than 8 bits are looked at before they are read, also where the user says what to find in them.
+    eight_bits = how.range is None or how.range.kind == "uint8"
+    canvas = _Canvas(items, how if eight_bits else Reading(how.frame, how.fit))
+    faults = canvas.work(range(len(items)), watch)
+    found = how.range
+    notes: list[str] = []
+    deep = np.flatnonzero(canvas.looks[:, 0])
+    if len(deep):
+        found, notes = _range_of(canvas, deep, parts or (("training", len(items)),), how.range)
+        canvas.how = Reading(how.frame, how.fit, found)
+        faults |= canvas.work(deep.tolist(), watch)
+    return canvas.finish(faults, skip_bad, found, tuple(notes))
 
 
 class _Canvas:
-    """The array being filled."""
+    """The array being filled, and what was seen of images that need a range."""
 
-    def __init__(self, items: Sequence[Encoded], size: int | None, shared: bool) -> None:
-        self.items, self.size = items, size
-        self.model, height, width = (0, size, size) if size else self._first_readable()
-        if not size:
+    def __init__(self, items: Sequence[Encoded], how: Reading) -> None:
+        self.items, self.how = items, how
+        self.typical = _typical_bytes(items)
+        large = self.typical > LARGE_BYTES
+        enough = SHARE_HUGE if self.typical > HUGE_BYTES else SHARE_LARGE if large else SHARE_SMALL
+        self.workers = cores() if len(items) >= enough else 1
+        self.forked = self.workers > 1 and can_fork()
+        self.threads = self.workers if not self.forked and large else 1
+        self.model, height, width = (0, *how.frame) if how.frame else self._first_readable()
+        if not how.frame:
             check_size(height, width, items[self.model].name)
-        make = shared_zeros if shared else _empty
+        make = shared_zeros if self.forked else _empty
         self.grey = make((len(items),))
         self.pixels = make((len(items), height, width, 3))
+        # A row for each image: WHOLE or FLOAT where it needs a range, then what was seen of its pixels.
+        places = (8 * len(items) * COLUMNS,)
+        looks = shared_zeros(places) if self.forked else np.zeros(places, np.uint8)
+        self.looks = looks.view(np.float64).reshape(len(items), COLUMNS)
 
     def _first_readable(self) -> tuple[int, int, int]:
         for index, item in enumerate(self.items):
-            try:
-                height, width = open_pixels(item, None)[0].shape[:2]
-            except DAMAGED:
-                continue
-            return index, height, width
+            head = read_header(item)
+            if not isinstance(head, str):
+                return index, head.height, head.width
         return 0, SMALLEST, SMALLEST
 
-    def fill(self, piece: int) -> Faults:
-        """Decode piece number `piece`; a reason for each unreadable image, the size of each that differs."""
+    def work(self, indices: Sequence[int], watch: Watch) -> Faults:
+        """Decode the images at `indices`; a reason for each unreadable one, the size of each that differs."""
+        most = max(1, min(MOST_IN_A_PIECE, PIECE_BYTES // max(1, self.typical), -(-len(indices) // self.workers)))
+        pieces = [indices[start : start + most] for start in range(0, len(indices), most)]
+
+        def do(piece: int) -> Faults:
+            return self._fill(pieces[piece])
+
+        def look(done: int) -> None:
+            # What others are at is half done on average; at the beginning that is much of what is known.
+            begun = done + (self.workers - 1) / 2 if done < len(pieces) else done
+            watch(min(round(begun * most), len(indices)), len(indices))
+
+        if self.forked:
+            return share(do, len(pieces), self.workers, look)
         faults: Faults = {}
-        for index in range(piece * CHUNK, min((piece + 1) * CHUNK, len(self.items))):
+        with ThreadPoolExecutor(self.threads) as pool:
+            running = map(do, range(len(pieces))) if self.threads == 1 else pool.map(do, range(len(pieces)))
             try:
-                pixels, grey = open_pixels(self.items[index], self.size)
+                for piece, more in enumerate(running):
+                    faults |= more
+                    look(piece + 1)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return faults
+
+    def _fill(self, indices: Sequence[int]) -> Faults:
+        faults: Faults = {}
+        for index in indices:
+            try:
+                pixels, grey = open_pixels(self.items[index], self.how)
+            except DeepImageError as deep:
+                try:
+                    self.looks[index, 1:] = _row(deep.seen)
+                except ValueError as error:
+                    faults[index] = reason(error)
+                self.looks[index, 0] = FLOAT if deep.kind == "float" else WHOLE
+                continue
             except DAMAGED as error:
                 faults[index] = reason(error)
                 continue
@@ -112,7 +175,7 @@ class _Canvas:
                 faults[index] = (pixels.shape[0], pixels.shape[1])
         return faults
 
-    def finish(self, faults: Faults, skip_bad: bool) -> Decoded:
+    def finish(self, faults: Faults, skip_bad: bool, found: PixelRange | None, notes: tuple[str, ...]) -> Decoded:
         """The pixels, or the error that `faults` call for."""
         bad = {i: fault for i, fault in faults.items() if isinstance(fault, str)}
         other = {i: fault for i, fault in faults.items() if not isinstance(fault, str)}
@@ -123,117 +186,90 @@ class _Canvas:
             first = min(other)
             names = self.items[self.model].name, self.items[first].name
             sizes = (self.pixels.shape[1], self.pixels.shape[2]), other[first]
-            raise DataError(mixed_message(names, sizes, len(other), len(self.items)))
+            raise MixedSizesError(names, sizes, len(other), len(self.items))
         kept = np.asarray([i for i in range(len(self.items)) if i not in bad], dtype=np.int64)
         pixels = self.pixels[..., :1] if self.grey[kept].all() else self.pixels
-        return Decoded(np.ascontiguousarray(pixels[kept] if bad else pixels), kept, lines)
+        return Decoded(np.ascontiguousarray(pixels[kept] if bad else pixels), kept, lines, found, notes)
 
 
 def _empty(shape: tuple[int, ...]) -> Pixels:
     return np.empty(shape, dtype=np.uint8)
 
 
-def reason(error: Exception) -> str:
-    """Why an image cannot be read, in few words."""
-    if isinstance(error, UnidentifiedImageError):
-        return "no known image format"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
+def _typical_bytes(items: Sequence[Encoded]) -> int:
+    some = items[:: max(1, len(items) // 32)]
+    sizes = []
+    for item in some:
+        try:
+            sizes.append(item.nbytes)
+        except OSError:
+            continue
+    return int(np.median(sizes)) if sizes else 0
 
 
-def unreadable_message(lines: Sequence[str]) -> str:
-    """The error for unreadable images, a line each; lists 20 and counts the rest."""
-    more = f"\n  ... and {len(lines) - LISTED} more" if len(lines) > LISTED else ""
-    listed = "\n  ".join(lines[:LISTED])
+def _row(seen: Seen) -> tuple[float, ...]:
+    return (seen.low, seen.high, seen.count, seen.lit, seen.over_one, seen.below_zero, seen.whole, *seen.above)
+
+
+def _seen(row: npt.NDArray[np.float64]) -> Seen:
+    low, high, *counts = row.tolist()
+    count, lit, over_one, below_zero, whole, *above = map(int, counts)
+    return Seen(low, high, count, lit, over_one, below_zero, bool(whole), tuple(above))
+
+
+def _range_of(
+    canvas: _Canvas, deep: npt.NDArray[np.int64], parts: Sequence[tuple[str, int]], given: PixelRange | None
+) -> tuple[PixelRange, list[str]]:
+    """The range of the images at `deep`, found in the first part that has such, and notes; all parts must fit it."""
+    kinds = set(canvas.looks[deep, 0].tolist())
+    if len(kinds) > 1:
+        raise DataError(_both_kinds(canvas, deep))
+    kind: Kind = "float" if FLOAT in kinds else "integer"
+    looks: list[tuple[str, Seen]] = []
+    start = 0
+    for name, length in parts:
+        rows = canvas.looks[[i for i in deep if start <= i < start + length and canvas.looks[i, 3]], 1:]
+        if len(rows):
+            looks.append((name, joined(map(_seen, rows))))
+        start += length
+    if not looks:
+        raise DataError(f"{canvas.items[int(deep[0])].name} and others like it hold NaN or infinite values.")
+    return settled(looks, kind, given)
+
+
+def settled(
+    looks: Sequence[tuple[str, Seen]], kind: Kind, given: PixelRange | None, origin: str = "as given"
+) -> tuple[PixelRange, list[str]]:
+    """One range for all parts: as given, or found in the first; with notes for the user.
+
+    Args:
+        looks: names of the parts and what was seen of their pixels, the training images first.
+        kind: what the pixels are.
+        given: what is known, from the user or a trained network; or None.
+        origin: in words where that is known from.
+
+    Returns:
+        The range and what to say of it.
+
+    Raises:
+        DataError: where it cannot be found, or a part does not fit it.
+    """
+    first, seen = looks[0]
+    chosen = found_range(seen, kind, f"The {first} images") if given is None else given
+    if chosen.kind != kind:
+        chosen = PixelRange(chosen.low, chosen.high, kind, chosen.given)
+    from_where = f"found from the {first} images" if given is None else origin
+    for name, other in looks[1 if given is None else 0 :]:
+        check_alike(other, chosen, f"The {name} images", from_where)
+    kinds = {"integer": "more than 8 bits", "float": "floating-point pixels", "uint8": "8 bits"}
+    lost = [f"in the {name} images {words}" for name, other in looks if (words := clipped(other, chosen))]
+    note = f"Of images with {kinds[kind]}, {chosen.word} are black and white ({from_where})"
+    return chosen, [note + ("; " + ", ".join(lost) if lost else "") + "."]
+
+
+def _both_kinds(canvas: _Canvas, deep: npt.NDArray[np.int64]) -> str:
+    names = [canvas.items[int(next(i for i in deep if canvas.looks[i, 0] == kind))].name for kind in (WHOLE, FLOAT)]
     return (
-        f"{len(lines)} image(s) cannot be read:\n  {listed}{more}\n"
-        "Repair or remove them, or pass --skip-bad to go on without them."
+        f"{names[0]} holds whole numbers of more than 8 bits and {names[1]} floating-point numbers: they have no "
+        "common range. Save all images in one form."
     )
-
-
-def mixed_message(
-    names: tuple[str, str], sizes: tuple[tuple[int, int], tuple[int, int]], different: int, total: int
-) -> str:
-    """The error for images of different size, with two examples; sizes are (height, width)."""
-    (height, width), (other_height, other_width) = sizes
-    return (
-        f"Images differ in size: {names[0]} is {width}x{height} pixels, {names[1]} is "
-        f"{other_width}x{other_height} (width x height; {different} of {total} differ from the first). "
-        "Pass --size N to bring all of them to N x N pixels."
-    )
-
-
-def check_size(height: int, width: int, name: str) -> None:
-    """A DataError for images that are too small, or too large to be used without --size."""
-    if min(height, width) < SMALLEST:
-        raise DataError(
-            f"{name} is {width}x{height} pixels; the smallest that works is {SMALLEST}x{SMALLEST}. "
-            "Pass --size N to enlarge all images."
-        )
-    if max(height, width) > LARGEST:
-        raise DataError(
-            f"{name} is {width}x{height} pixels; images above {LARGEST}x{LARGEST} need --size N "
-            f"(N from {SMALLEST} to {LARGEST}) to be made smaller."
-        )
-
-
-def open_pixels(item: Encoded, size: int | None) -> tuple[Pixels, bool]:
-    """One image as (h, w, 3) or (h, w, 1) uint8, and whether it is grey. Raises what Pillow raises."""
-    content = item.content
-    with Image.open(io.BytesIO(content) if isinstance(content, bytes) else content) as opened:
-        if size is not None and opened.format == "JPEG":
-            opened.draft(None, (2 * size, 2 * size))
-        return image_pixels(opened, size)
-
-
-def image_pixels(image: Image.Image, size: int | None) -> tuple[Pixels, bool]:
-    """A Pillow image as (h, w, 3) or (h, w, 1) uint8, and whether it is grey."""
-    if "exif" in image.info:
-        image = ImageOps.exif_transpose(image) or image
-    grey = image.mode in GREY_MODES
-    if image.mode != "RGB":
-        image = _plain(image)
-    if size is not None:
-        image = fit_centre(image, size, size)
-    pixels = np.asarray(image)
-    return (pixels if pixels.ndim == 3 else pixels[..., None]), grey
-
-
-def fit_channels(pixels: Pixels, channels: int) -> Pixels:
-    """Pixels (h, w, 1 or 3) with `channels` channels; grey becomes RGB by repeating."""
-    if pixels.shape[2] == channels:
-        return np.array(pixels)
-    if pixels.shape[2] == 1:
-        return np.repeat(pixels, channels, axis=2)
-    return np.asarray(Image.fromarray(pixels).convert("L"))[..., None].copy()
-
-
-def _plain(image: Image.Image) -> Image.Image:
-    """The image as mode L or RGB."""
-    if image.mode == "L" and "transparency" not in image.info:
-        return image
-    if image.mode == "1":
-        return image.convert("L")
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        scale = 257 if image.mode != "I" or (values.size and int(values.max()) > 255) else 1
-        return Image.fromarray(np.clip(values // scale, 0, 255).astype(np.uint8))
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no known range")
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        grey = image.mode in GREY_MODES
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, layer).convert("L" if grey else "RGB")
-    return image.convert("RGB")
-
-
-def fit_centre(image: Image.Image, width: int, height: int) -> Image.Image:
-    """Scaled (antialiased) until both sides just suffice, then the centre of width x height."""
-    scale = max(width / image.width, height / image.height)
-    new = (max(width, round(image.width * scale)), max(height, round(image.height * scale)))
-    if new != image.size:
-        image = image.resize(new, Image.Resampling.BICUBIC, reducing_gap=3.0)
-    left, top = (new[0] - width) // 2, (new[1] - height) // 2
-    return image.crop((left, top, left + width, top + height)) if new != (width, height) else image

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import torch
 
+from chronas.data.levels import PixelRange
+from chronas.data.options import DataOptions
 from chronas.data.order import Order
 from chronas.task import Task
 
@@ -48,10 +50,11 @@ class Split:
 
         return images
 
-    def chunks(self, size: int) -> Iterator[torch.Tensor]:
-        """All images in their order, `size` at a time."""
+    def chunks(self, size: int, order: torch.Tensor | None = None) -> Iterator[torch.Tensor]:
+        """All images, `size` at a time: in their order, or in that of the places in `order` (n,)."""
         for start in range(0, len(self), size):
-            yield self.images[start : start + size]
+            part = slice(start, start + size)
+            yield self.images[part if order is None else order[part]]
 
     def to(self, device: str | torch.device) -> Self:
         """The same split on `device`."""
@@ -65,7 +68,9 @@ class ImageData:
     train, val, test: the splits (test is None when there is none); classes: a name per label;
     mean, std: per channel of the training images, in units of 0..1; source: what was read;
     fingerprint: a hash of all pixels and labels, so that a resume notices other data;
-    notes: what the reader of a result should know (held-out splits, images left out).
+    notes: what the reader of a result should know (held-out splits, images left out);
+    mirror: whether training shows mirror images too; range: the values of black and white where they are not those
+    of 8 bits; reading: how the images were read, with all that was decided on the way filled in.
     """
 
     train: Split
@@ -77,6 +82,9 @@ class ImageData:
     source: str
     fingerprint: str
     notes: tuple[str, ...] = ()
+    mirror: bool = False
+    range: PixelRange | None = None
+    reading: DataOptions = field(default_factory=DataOptions)
 
     @property
     def task(self) -> Task:

@@ -14,11 +14,13 @@ import signal
 import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 
 import numpy as np
 import numpy.typing as npt
 
 MOST = 16
+CLAIMED, DONE = 1, 2
 
 # From the number of a piece to what went wrong in it, by index: a reason, or a size that differs.
 Faults = dict[int, "str | tuple[int, int]"]
@@ -36,27 +38,75 @@ def can_fork() -> bool:
 
 
 def shared_zeros(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """An array of zero bytes that forked helpers write into."""
+    """An array of zero bytes that forked helpers write into. Raises MemoryError."""
     count = int(np.prod(shape, dtype=object))
-    return np.frombuffer(mmap.mmap(-1, max(1, count)), dtype=np.uint8)[:count].reshape(shape)
+    try:
+        memory = mmap.mmap(-1, max(1, count))
+    except OSError as error:
+        raise MemoryError(f"no {count / 2**20:.0f} MiB for images: {error.strerror}") from error
+    return np.frombuffer(memory, dtype=np.uint8)[:count].reshape(shape)
 
 
-def share(do: Callable[[int], Faults], pieces: int, workers: int) -> Faults:
-    """Call `do` for each of 0..pieces-1, here and in `workers` - 1 helpers; returns all faults.
+def share(
+    do: Callable[[int], Faults], pieces: int, workers: int, look: Callable[[int], None] = lambda done: None
+) -> Faults:
+    """Call `do` for each of 0..pieces-1, here and in `workers` - 1 helpers.
 
     `do` writes its results into shared memory, and doing a piece twice must do no harm: pieces are claimed
     without a lock, and all are done again here when a helper dies.
+
+    Args:
+        do: does the piece of a number and returns the faults in it.
+        pieces: how many there are.
+        workers: processes, this one included.
+        look: called here with the number of pieces done by all, after each piece of this process; where it raises,
+            the helpers are ended.
+
+    Returns:
+        All faults.
     """
-    claimed = shared_zeros((pieces,))
+    states = shared_zeros((pieces,))
+    helpers: list[tuple[BaseProcess, Connection]] = []
+    process: BaseProcess
+    try:
+        for rank in range(1, workers):
+            begun = _begun(do, states, rank, workers)
+            if begun is None:
+                break  # the others do its part
+            helpers.append(begun)
+        faults = _work(do, states, 0, workers, lambda: look(int((states == DONE).sum())))
+        return _gathered(do, pieces, helpers, faults)
+    except BaseException:
+        for process, receive in helpers:
+            process.kill()
+            process.join()
+            receive.close()
+        raise
+
+
+def _begun(
+    do: Callable[[int], Faults], states: npt.NDArray[np.uint8], rank: int, workers: int
+) -> tuple[BaseProcess, Connection] | None:
+    """A helper at work, and the end of its pipe; None where the system has no room for another process."""
     context = multiprocessing.get_context("fork")
-    helpers = []
-    for rank in range(1, workers):
+    try:
         receive, send = context.Pipe(duplex=False)
-        process = context.Process(target=_help, args=(do, claimed, rank, workers, send), daemon=True)
+    except OSError:
+        return None
+    process = context.Process(target=_help, args=(do, states, rank, workers, send), daemon=True)
+    try:
         process.start()
+    except OSError:
+        receive.close()
+        return None
+    finally:
         send.close()
-        helpers.append((process, receive))
-    faults = _work(do, claimed, 0, workers)
+    return process, receive
+
+
+def _gathered(
+    do: Callable[[int], Faults], pieces: int, helpers: list[tuple[BaseProcess, Connection]], faults: Faults
+) -> Faults:
     died = False
     for process, receive in helpers:
         try:
@@ -72,21 +122,25 @@ def share(do: Callable[[int], Faults], pieces: int, workers: int) -> Faults:
     return faults
 
 
-def _work(do: Callable[[int], Faults], claimed: npt.NDArray[np.uint8], rank: int, workers: int) -> Faults:
+def _work(
+    do: Callable[[int], Faults], states: npt.NDArray[np.uint8], rank: int, workers: int, look: Callable[[], None]
+) -> Faults:
     faults: Faults = {}
-    first = rank * len(claimed) // workers
-    for piece in (*range(first, len(claimed)), *range(first)):
-        if not claimed[piece]:
-            claimed[piece] = 1
+    first = rank * len(states) // workers
+    for piece in (*range(first, len(states)), *range(first)):
+        if not states[piece]:
+            states[piece] = CLAIMED
             faults |= do(piece)
+            states[piece] = DONE
+            look()
     return faults
 
 
 def _help(
-    do: Callable[[int], Faults], claimed: npt.NDArray[np.uint8], rank: int, workers: int, send: Connection
+    do: Callable[[int], Faults], states: npt.NDArray[np.uint8], rank: int, workers: int, send: Connection
 ) -> None:
     # The parent answers Ctrl-C; its handlers must not run here as well.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    send.send_bytes(json.dumps(list(_work(do, claimed, rank, workers).items())).encode())
+    send.send_bytes(json.dumps(list(_work(do, states, rank, workers, lambda: None).items())).encode())
     send.close()

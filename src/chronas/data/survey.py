@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from PIL import Image
+import numpy as np
 
-from chronas.data.decode import (
+from chronas.data.decode import settled
+from chronas.data.fit import check_size
+from chronas.data.levels import Kind, Seen, joined
+from chronas.data.pixels import (
     DAMAGED,
-    GREY_MODES,
-    check_size,
-    mixed_message,
+    DeepImageError,
+    Header,
+    MixedSizesError,
+    Reading,
     open_pixels,
+    read_header,
     reason,
     unreadable_message,
 )
@@ -25,66 +30,111 @@ from chronas.errors import DataError
 THREADS = 8
 
 
+LOOKED_AT = 100
+"""Images of more than 8 bits that are decoded to find what is black and white."""
+
+
 @dataclass(frozen=True)
 class Survey:
-    """The shape (c, h, w) that all images come out in, and a reason for each unreadable one by its index."""
+    """What many images have in common.
+
+    shape    (c, h, w) that all come out in
+    bad      a reason for each unreadable one by its index
+    reading  how each becomes pixels
+    notes    what was found about their range
+    """
 
     shape: tuple[int, int, int]
     bad: dict[int, str]
+    reading: Reading
+    notes: tuple[str, ...]
 
 
 def first_size(items: Sequence[Encoded]) -> tuple[int, int] | None:
     """Height and width of the first image whose header can be read."""
     for item in items:
-        found = _header(item)
+        found = read_header(item)
         if not isinstance(found, str):
-            return found[0], found[1]
+            return found.height, found.width
     return None
 
 
-def survey(items: Sequence[Encoded], size: int | None, skip_bad: bool) -> Survey:
-    """Read every header. Raises DataError for unreadable images (unless `skip_bad`), mixed sizes.
+def survey(
+    items: Sequence[Encoded], how: Reading, skip_bad: bool, watch: Callable[[int, int], None] = lambda done, total: None
+) -> Survey:
+    """Read every header; with `skip_bad` decode every image, so that no bad one is met in the middle of a training.
 
-    With `skip_bad` every image is decoded, so that none is met in the middle of a training.
+    Args:
+        items: the images.
+        how: how they are to become pixels.
+        skip_bad: leave out unreadable ones.
+        watch: called with (images done, all images); may raise to end the work.
+
+    Returns:
+        What they have in common.
+
+    Raises:
+        DataError: for unreadable images (unless `skip_bad`), and values that fit no range.
+        MixedSizesError: for mixed sizes where `how` has no frame.
     """
+    heads: list[Header | str] = []
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(partial(_whole, size=size) if skip_bad else _header, items))
-    bad = {i: head for i, head in enumerate(found) if isinstance(head, str)}
-    good = {i: head for i, head in enumerate(found) if not isinstance(head, str)}
+        try:
+            for head in pool.map(read_header, items):
+                heads.append(head)
+                watch(len(heads), len(items))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    how, notes = _with_range(items, heads, how)
+    if skip_bad:
+        with ThreadPoolExecutor(THREADS) as pool:
+            heads = list(pool.map(partial(_whole, how=how), items, heads))
+    bad = {i: head for i, head in enumerate(heads) if isinstance(head, str)}
+    good = {i: head for i, head in enumerate(heads) if not isinstance(head, str)}
     if bad and (not skip_bad or not good):
         raise DataError(unreadable_message(sorted(f"{items[i].name}: {why}" for i, why in bad.items())))
     first = min(good)
     height, width = good[first][:2]
     other = [i for i, head in good.items() if head[:2] != (height, width)]
-    if size is None:
+    if how.frame is None:
         if other:
             sizes = (height, width), good[other[0]][:2]
             names = items[first].name, items[other[0]].name
-            raise DataError(mixed_message(names, sizes, len(other), len(items)))
+            raise MixedSizesError(names, sizes, len(other), len(items))
         check_size(height, width, items[first].name)
-    grey = all(head[2] for head in good.values())
-    return Survey((1 if grey else 3, size or height, size or width), bad)
+    grey = all(head.grey for head in good.values())
+    return Survey((1 if grey else 3, *(how.frame or (height, width))), bad, how, tuple(notes))
 
 
-def _whole(item: Encoded, size: int | None) -> tuple[int, int, bool] | str:
-    """`_header` of an image that can be decoded."""
-    head = _header(item)
+def _with_range(items: Sequence[Encoded], heads: Sequence[Header | str], how: Reading) -> tuple[Reading, list[str]]:
+    """`how` with the range of images of more than 8 bits, from decoding some of them, and notes."""
+    deep = [i for i, head in enumerate(heads) if not isinstance(head, str) and head.deep]
+    if not deep:
+        return how, []
+    looks: list[Seen] = []
+    kinds: list[Kind] = []
+    for place in np.linspace(0, len(deep) - 1, min(LOOKED_AT, len(deep))).astype(int):
+        try:
+            open_pixels(items[deep[int(place)]], replace(how, range=None))
+        except DeepImageError as found:
+            with contextlib.suppress(ValueError):  # named when all are read
+                looks.append(found.seen)
+                kinds.append(found.kind)
+        except DAMAGED:
+            continue  # named when all are read
+    if not looks:
+        return how, []
+    chosen, notes = settled([("training", joined(looks))], kinds[0], how.range)
+    return replace(how, range=chosen), notes
+
+
+def _whole(item: Encoded, head: Header | str, how: Reading) -> Header | str:
+    """`head`, of an image that can be decoded; else why it cannot."""
     if isinstance(head, str):
         return head
     try:
-        open_pixels(item, size)
+        open_pixels(item, how)
     except DAMAGED as error:
         return reason(error)
     return head
-
-
-def _header(item: Encoded) -> tuple[int, int, bool] | str:
-    """Height, width, whether grey; or why it cannot be read."""
-    content = item.content
-    try:
-        with Image.open(io.BytesIO(content) if isinstance(content, bytes) else content) as image:
-            turned = "exif" in image.info and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            width, height = image.size if not turned else image.size[::-1]
-            return height, width, image.mode in GREY_MODES
-    except DAMAGED as error:
-        return reason(error)

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from chronas.architecture import Architecture
+from chronas.data.levels import PixelRange
 from chronas.deploy.manifest import Manifest, manifest_json, read_manifest
 from chronas.errors import ArchitectureError, ChronasError, EnvironmentFault, InternalError, RunError
 from chronas.nets import build
@@ -40,7 +41,9 @@ class Bundle:
     classes       a name per class, in label order
     mean, std     per channel, in units of 0..1
     resize        side in pixels that training resized images to (its --size), or None where it did not
+    fit, range    how it did (its --fit), and what was black and white where that is not 0 and 255 of 8 bits
     metrics       what was measured, e.g. {"test_accuracy": 91.2} (percent); NaN where undefined
+    finished      False for what an interrupted run had trained so far: its training can go on (`chronas resume`)
     """
 
     net: nn.Module
@@ -52,12 +55,15 @@ class Bundle:
     resize: int | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     chronas_version: str = field(default_factory=lambda: importlib.metadata.version("chronas"))
+    fit: str = "crop"
+    range: PixelRange | None = None
+    finished: bool = True
 
     @property
     def manifest(self) -> Manifest:
         """Everything but the network."""
         return Manifest(self.architecture, self.task, self.classes, self.mean, self.std, self.resize,
-                        self.metrics, self.chronas_version)  # fmt: skip
+                        self.metrics, self.chronas_version, self.fit, self.range, self.finished)  # fmt: skip
 
 
 def save_bundle(folder: Path, bundle: Bundle) -> None:
@@ -86,7 +92,7 @@ def load_bundle(path: Path) -> Bundle:
     Raises RunError naming the file and what to do when there is none or it is damaged, ArchitectureError when
     the architecture in it is not legal.
     """
-    file = _model_file(Path(path))
+    file = model_file(Path(path))
     body = read_json(file, what="model")
     try:
         manifest = read_manifest(body)
@@ -97,7 +103,15 @@ def load_bundle(path: Path) -> Bundle:
     weights = file.with_suffix(".safetensors")
     net = _build(manifest, _read_tensors(weights, body.get("tensors")), weights)
     return Bundle(net, manifest.architecture, manifest.task, manifest.classes, manifest.mean, manifest.std,
-                  manifest.resize, manifest.metrics, manifest.chronas_version)  # fmt: skip
+                  manifest.resize, manifest.metrics, manifest.chronas_version, manifest.fit,
+                  manifest.range, manifest.finished)  # fmt: skip
+
+
+def remove_bundle(folder: Path) -> None:
+    """Remove the bundle in `folder`, if there is one. Raises EnvironmentFault where that is forbidden."""
+    with disk_faults(Path(folder)):
+        for ending in ("json", "safetensors"):  # without its JSON a model does not count
+            (Path(folder) / f"{MODEL}.{ending}").unlink(missing_ok=True)
 
 
 def state_tensors(net: nn.Module) -> dict[str, torch.Tensor]:
@@ -118,21 +132,32 @@ def checksum(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=32).hexdigest()
 
 
-def _model_file(path: Path) -> Path:
+def model_file(path: Path) -> Path:
+    """The model.json that `path` (a run, a model folder, one of its files) leads to; raises RunError."""
     with disk_faults(path):
         if path.is_file():
             if path.suffix not in (".json", ".safetensors"):
                 raise RunError(f"{path} is no model. Name a run folder, a model folder or its model.json.")
             return path.with_suffix(".json")
-        for folder in (path, path / MODEL, path / TRAINED / MODEL):
-            if (folder / f"{MODEL}.json").is_file():
-                return folder / f"{MODEL}.json"
+        places = [folder / f"{MODEL}.json" for folder in (path, path / MODEL, path / TRAINED / MODEL)]
+        found = [file for file in places if file.is_file()]
+        if found:
+            # What a stopped search had so far is worth less than what was trained from scratch later.
+            return next((file for file in found if len(found) == 1 or _is_finished(file)), found[-1])
         if not path.exists():
             raise RunError(f"There is no model: {path} does not exist.")
         run = path if (path / "spec.json").exists() else path.parent
         if (run / "spec.json").exists():
             raise RunError(_untrained(run))
     raise RunError(f"{path} holds no model.json, so it is neither a run with a trained network nor a model.")
+
+
+def _is_finished(file: Path) -> bool:
+    """Whether a model.json is that of a finished training; also where it cannot be read, for that is told later."""
+    try:
+        return bool(parse(file.read_bytes()).get("finished", True))
+    except (OSError, ValueError, AttributeError):
+        return True
 
 
 def _untrained(run: Path) -> str:

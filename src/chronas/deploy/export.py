@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import json
 import keyword
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,8 +22,8 @@ import torch
 
 from chronas.deploy import graph
 from chronas.deploy.bundle import Bundle, save_bundle
-from chronas.errors import InternalError, UnknownNameError, UsageError, missing_extra
-from chronas.runs.files import disk_faults, write_bytes
+from chronas.errors import EnvironmentFault, InternalError, UnknownNameError, UsageError, missing_extra
+from chronas.runs.files import FULL, disk_faults, sync_folder, write_bytes
 
 Array: TypeAlias = npt.NDArray[np.float32]
 Arrays: TypeAlias = tuple[Array, ...]
@@ -48,10 +52,40 @@ def export(bundle: Bundle, format: Format, out: Path) -> Path:
     if format not in writers:
         raise UnknownNameError("export format", format, writers)
     out = _target(format, Path(out))
-    with disk_faults(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-    writers[format](bundle, out)
+    made = [place for place in (out, out.parent) if not place.exists()]
+    try:
+        with disk_faults(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+        _require_room(out, _weight_bytes(bundle))
+        writers[format](bundle, out)
+    except BaseException as error:
+        for place in made:
+            with contextlib.suppress(OSError):
+                place.rmdir()  # which removes nothing but empty folders
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
+            raise _no_room(out, _weight_bytes(bundle)) from error
+        raise
     return out
+
+
+def _weight_bytes(bundle: Bundle) -> int:
+    return sum(value.numel() * value.element_size() for value in bundle.net.state_dict().values())
+
+
+def _require_room(out: Path, count: int) -> None:
+    """Raise EnvironmentFault unless `count` bytes fit beside `out`; a disk that does not tell is let pass."""
+    try:
+        found = shutil.disk_usage(out.parent)
+    except OSError:
+        return
+    if found.total and found.free < count:
+        raise _no_room(out, count)
+
+
+def _no_room(out: Path, count: int) -> EnvironmentFault:
+    need = f"{count / 1e6:.2g} MB" if count > 5e4 else f"{count / 1e3:.2g} kB"
+    return EnvironmentFault(f"The disk holding {out} is full (or your quota on it is used up); the weights alone take "
+                            f"{need}. Free space, or choose a place on another disk with --out.")  # fmt: skip
 
 
 def _target(format: str, out: Path) -> Path:
@@ -89,7 +123,7 @@ def _onnx(bundle: Bundle, out: Path) -> None:
     for package in ("onnx", "onnxscript", "onnxruntime"):
         if importlib.util.find_spec(package) is None:
             raise missing_extra(package, "export", "Exporting to ONNX")
-    size = sum(value.numel() * value.element_size() for value in bundle.net.state_dict().values())
+    size = _weight_bytes(bundle)
     if size > 0.98 * ONNX_LIMIT:
         raise UsageError(
             f"The network has {size / 1e9:.1f} GB of weights; one ONNX file holds 2 GB. Use --format torch."
@@ -136,6 +170,7 @@ def _clean(model: Any) -> None:
 def _run_onnx(data: bytes, images: torch.Tensor) -> list[Array]:
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()  # nothing here reports anything to anybody
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
@@ -147,14 +182,16 @@ def _run_onnx(data: bytes, images: torch.Tensor) -> list[Array]:
 def _torch(bundle: Bundle, out: Path) -> None:
     net = graph.Deployed(bundle)
     program = graph.export_program(net, bundle.task)
-    with tempfile.TemporaryDirectory() as folder, graph.quiet():
-        file = Path(folder, "model.pt2")
+    # In memory: where the disk of a file gets full, what writes it ends the process with a stack of its own.
+    file = io.BytesIO()
+    with graph.quiet():
         torch.export.save(program, file, extra_files={"chronas.json": json.dumps(graph.metadata(bundle))})
+        file.seek(0)
         loaded = torch.export.load(file).module()
         for batch in BATCHES:
             images = graph.random_images(bundle.task, batch)
             _compare(f"The program {out}", _expected(net, images), list(_expected(loaded, images)), 1e-5)
-        write_bytes(out, file.read_bytes())
+    write_bytes(out, file.getvalue())
 
 
 def _python(bundle: Bundle, out: Path) -> None:
@@ -165,36 +202,41 @@ def _python(bundle: Bundle, out: Path) -> None:
         raise UsageError(f"A Python module cannot be named {name!r}; choose another word for --out.")
     source, tensors = write_source(bundle, name)
     batches = [graph.random_images(bundle.task, batch) for batch in BATCHES]
-    with tempfile.TemporaryDirectory() as folder:
+    # Beside the target: the folder for temporary files may be small, full or closed.
+    with disk_faults(out), tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent) as folder:
         file = Path(folder, out.name)
-        file.write_text(source, encoding="utf-8")
-        file.with_suffix(".safetensors").write_bytes(tensors)
+        write_bytes(file.with_suffix(".safetensors"), tensors)
+        write_bytes(file, source.encode())
         for images, found in zip(batches, _run_python(file, batches), strict=True):
             _compare(f"The module {out}", _expected(bundle.net, images), [found], 1e-5)
-    # The weights first: a file of code without its weights would look whole and fail later.
-    write_bytes(out.with_suffix(".safetensors"), tensors)
-    write_bytes(out, source.encode())
+        # The weights first: a file of code without its weights would look whole and fail later.
+        os.replace(file.with_suffix(".safetensors"), out.with_suffix(".safetensors"))
+        os.replace(file, out)
+        sync_folder(out.parent)
 
 
 _USED = ("torch", "safetensors", "numpy", "chronas")
 _CHECK = """
-import importlib, sys
+import importlib, io, sys
 sys.modules["chronas"] = None
 sys.path.insert(0, sys.argv[1])
 import numpy, torch
 net = importlib.import_module(sys.argv[2]).load()
-with torch.no_grad(), numpy.load(sys.argv[3]) as given:
-    numpy.savez(sys.argv[4], *(net(torch.from_numpy(given[name])).numpy() for name in given.files))
+made = io.BytesIO()
+with torch.no_grad(), numpy.load(io.BytesIO(sys.stdin.buffer.read())) as given:
+    numpy.savez(made, *(net(torch.from_numpy(given[name])).numpy() for name in given.files))
+sys.stdout.buffer.write(made.getvalue())
 """
 
 
 def _run_python(file: Path, batches: Sequence[torch.Tensor]) -> list[Array]:
     """The logits of the module in `file` per batch, from another process that cannot import Chronas."""
-    given, made = file.with_name("given.npz"), file.with_name("made.npz")
+    given = io.BytesIO()
     np.savez(given, *(images.numpy() for images in batches))
-    words = [sys.executable, "-c", _CHECK, str(file.parent), file.stem, str(given), str(made)]
-    done = subprocess.run(words, capture_output=True, text=True)
+    words = [sys.executable, "-B", "-c", _CHECK, str(file.parent), file.stem]
+    done = subprocess.run(words, input=given.getvalue(), capture_output=True)
     if done.returncode:
-        raise InternalError(f"The written module {file.name} does not run: {done.stderr.strip()[-500:]}")
-    with np.load(made) as arrays:
+        why = done.stderr.decode(errors="replace").strip()[-500:]
+        raise InternalError(f"The written module {file.name} does not run: {why}")
+    with np.load(io.BytesIO(done.stdout)) as arrays:
         return [arrays[name] for name in arrays.files]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chronas.architecture import Architecture
+from chronas.data.levels import PixelRange
+from chronas.data.options import FITS
 from chronas.errors import ArchitectureError, UsageError
 from chronas.runs.files import FORMAT
 from chronas.task import Task
@@ -27,6 +29,9 @@ class Manifest:
     resize: int | None
     metrics: Mapping[str, float]
     chronas_version: str
+    fit: str = "crop"
+    range: PixelRange | None = None
+    finished: bool = True
 
     def check(self) -> None:
         """Raise UsageError unless class names and normalisation fit the task."""
@@ -49,7 +54,10 @@ def manifest_json(manifest: Manifest) -> dict[str, Any]:
         "classes": list(manifest.classes),
         "normalisation": {"mean": list(manifest.mean), "std": list(manifest.std)},
         "resize": manifest.resize,
+        "fit": manifest.fit,
+        "range": None if manifest.range is None else dataclasses.asdict(manifest.range),
         "metrics": dict(manifest.metrics),
+        "finished": manifest.finished,
     }
 
 
@@ -75,6 +83,9 @@ def read_manifest(body: Mapping[str, Any]) -> Manifest:
         resize,
         _metrics(_object(body, "metrics")),
         _version(body.get("chronas")),
+        _fit(body.get("fit", "crop")),
+        _range(body.get("range")),
+        _flag(body, "finished", True),
     )
     manifest.check()
     return manifest
@@ -94,6 +105,23 @@ def _list(body: Mapping[str, Any], key: str, *kinds: type) -> list[Any]:
     return value
 
 
+def _fit(value: object) -> str:
+    if value not in FITS:
+        raise UsageError(f'"fit" must be one of {", ".join(FITS)}, but is {value!r}.')
+    return str(value)
+
+
+def _range(entry: object) -> PixelRange | None:
+    if entry is None:
+        return None
+    words = entry if isinstance(entry, Mapping) else {}
+    low, high, kind = words.get("low"), words.get("high"), words.get("kind")
+    numbers = all(isinstance(end, int | float) and math.isfinite(end) for end in (low, high))
+    if not numbers or low >= high or kind not in ("uint8", "integer", "float"):  # type: ignore[operator]
+        raise UsageError(f'"range" must hold the numbers low < high and their kind, but is {entry!r}.')
+    return PixelRange(float(low), float(high), kind, bool(words.get("given")))  # type: ignore[arg-type]
+
+
 def _task(entry: Mapping[str, Any]) -> Task:
     names = [field.name for field in dataclasses.fields(Task)]
     if any(type(entry.get(name)) is not int for name in names):
@@ -109,6 +137,13 @@ def _metrics(entry: Mapping[str, Any]) -> dict[str, float]:
         if value is not None and type(value) not in (int, float):
             raise UsageError(f'The metric "{name}" must be a number, but is {value!r}.')
     return {name: math.nan if value is None else float(value) for name, value in entry.items()}
+
+
+def _flag(body: Mapping[str, Any], key: str, absent: bool) -> bool:
+    value = body.get(key, absent)
+    if not isinstance(value, bool):
+        raise UsageError(f'"{key}" must be true or false, but is {value!r}.')
+    return value
 
 
 def _version(value: object) -> str:

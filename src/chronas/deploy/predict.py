@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 
 from chronas.data.batches import Normalise
-from chronas.data.decode import DAMAGED, LISTED, fit_centre, fit_channels, open_pixels, reason
-from chronas.data.folder import SUFFIXES, image_files
+from chronas.data.decode import settled
+from chronas.data.formats.files.folder import SUFFIXES, image_files
+from chronas.data.levels import Kind, PixelRange, Seen, joined
+from chronas.data.pixels import DAMAGED, LISTED, DeepImageError, Reading, fit_channels, open_pixels, reason
 from chronas.data.raw import Encoded, Pixels
 from chronas.deploy.bundle import Bundle
 from chronas.errors import DataError
@@ -37,63 +37,142 @@ class Prediction:
     probabilities: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """What the network says about many images.
+
+    rows    a prediction for each image that can be read, in their order
+    failed  why there is none, for each other path
+    notes   what was found about images of more than 8 bits
+    """
+
+    rows: tuple[Prediction, ...]
+    failed: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
 def predict(bundle: Bundle, images: Sequence[Path]) -> list[Prediction]:
-    """Predictions for `images`, in their order; a folder stands for the images below it, by name.
+    """Predictions for `images`, all of which must be readable; see `predict_each`.
 
-    Every image is converted as in training (grey or RGB, transparency on white) and, where its size differs,
-    its shorter side is resized and its centre cut out. Raises one DataError that names every missing and
-    unreadable file.
+    Args:
+        bundle: the network.
+        images: image files, and folders of them.
+
+    Returns:
+        A prediction for each image, in their order.
+
+    Raises:
+        DataError: names every missing and unreadable file.
     """
-    paths, problems = _expand(images)
+    found = predict_each(bundle, images)
+    if found.failed:
+        raise DataError(failed_message(found.failed))
+    return list(found.rows)
+
+
+def failed_message(failed: Mapping[str, str]) -> str:
+    """The error for paths that give no prediction, a line each."""
+    lines = [f"{path}: {why}" for path, why in failed.items()]
+    more = f"\n  ... and {len(lines) - LISTED} more" if len(lines) > LISTED else ""
+    listed = "\n  ".join(lines[:LISTED])
+    return f"{len(lines)} path(s) give no image:\n  {listed}{more}\nRepair them or leave them out."
+
+
+def predict_each(bundle: Bundle, images: Sequence[Path]) -> Predictions:
+    """Predictions for all of `images` that can be read; a folder stands for the images below it, by name.
+
+    Every image is converted as in training: grey or RGB, transparency on white, black and white as they were found
+    there, and where its size differs it is fitted as there.
+
+    Args:
+        bundle: the network.
+        images: image files, and folders of them.
+
+    Returns:
+        The predictions, and why others have none.
+    """
+    paths, failed = _expand(images)
+    rows: dict[int, Prediction] = {}
+    deep: dict[int, tuple[Kind, Seen]] = {}
+    # Images of more than 8 bits are read once the range of all of them is known.
+    shallow = bundle.range if bundle.range is not None and bundle.range.kind == "uint8" else None
+    _predict_at(bundle, paths, range(len(paths)), shallow, rows, deep, failed)
+    notes: list[str] = []
+    for kind in dict.fromkeys(kind for kind, _ in deep.values()):
+        places = [place for place, (own, _) in deep.items() if own == kind]
+        known = bundle.range if bundle.range is not None and bundle.range.kind == kind else None
+        if known is not None:
+            known = replace(known, given=True)  # one dark image is no sign of another range
+        try:
+            chosen, told = settled(
+                [("given", joined(deep[place][1] for place in places))], kind, known, "as in the training"
+            )
+        except DataError as error:
+            failed |= {str(paths[place]): str(error) for place in places}
+            continue
+        notes += told if known is None else []
+        _predict_at(bundle, paths, places, chosen, rows, {}, failed)
+    return Predictions(tuple(rows[place] for place in sorted(rows)), failed, tuple(notes))
+
+
+def _predict_at(
+    bundle: Bundle, paths: Sequence[Path], places: Sequence[int], chosen: PixelRange | None,
+    rows: dict[int, Prediction], deep: dict[int, tuple[Kind, Seen]], failed: dict[str, str],
+) -> None:  # fmt: skip
+    """Fill `rows` for the images at `places`, `deep` for those that need another range, `failed` for the rest."""
     normalise = Normalise(bundle.mean, bundle.std, "cpu", False, torch.float32)
-    predictions: list[Prediction] = []
-    for start in range(0, len(paths), BATCH):
-        pixels = []
-        for path in paths[start : start + BATCH]:
+    reading = Reading((bundle.task.height, bundle.task.width), bundle.fit, chosen)
+    for start in range(0, len(places), BATCH):
+        pixels, read = [], []
+        for place in places[start : start + BATCH]:
             try:
-                pixels.append(image_tensor(path, bundle.task, bundle.resize))
+                pixels.append(image_tensor(paths[place], bundle.task, reading))
+                read.append(place)
+            except DeepImageError as found:
+                try:
+                    deep[place] = (found.kind, found.seen)
+                except ValueError as error:
+                    failed[str(paths[place])] = reason(error)
             except DAMAGED as error:
-                problems.append(f"{path}: {reason(error)}")
-        if not problems:  # after the first fault only the other faults are of interest
+                failed[str(paths[place])] = reason(error)
+        if read:
             logits = _logits(bundle, normalise(torch.stack(pixels)))
-            predictions += _predictions(bundle, paths[start : start + BATCH], logits)
-    if problems:
-        more = f"\n  ... and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
-        raise DataError(
-            f"{len(problems)} path(s) give no image:\n  " + "\n  ".join(problems[:LISTED]) + more
-            + "\nRepair them or leave them out."
-        )  # fmt: skip
-    return predictions
+            found_rows = _predictions(bundle, [paths[place] for place in read], logits)
+            rows |= dict(zip(read, found_rows, strict=True))
 
 
-def image_tensor(path: Path, task: Task, resize: int | None = None) -> torch.Tensor:
-    """The image in `path` as uint8 (c, h, w) for `task`. Raises what Pillow raises on damaged files.
+def image_tensor(path: Path, task: Task, reading: Reading | None = None) -> torch.Tensor:
+    """One image for a network.
 
-    resize: the side in pixels that training resized to, None where it read images of one size.
+    Args:
+        path: its file.
+        task: what the network takes.
+        reading: how it is read; None: cut to the network's size, 8 bits as they are.
+
+    Returns:
+        The image as uint8 (c, h, w).
+
+    Raises:
+        DeepImageError: it has more than 8 bits, and `reading` has no range for it.
+        What Pillow raises on damaged files (`chronas.data.pixels.DAMAGED`).
     """
-    item = Encoded(str(path), path)
-    pixels, _ = open_pixels(item, resize)
-    if pixels.shape[:2] != (task.height, task.width):
-        if task.height == task.width:
-            pixels, _ = open_pixels(item, task.height)
-        else:
-            pixels = _fit(pixels, task.height, task.width)
+    pixels, _ = open_pixels(Encoded(str(path), path), reading or Reading((task.height, task.width)))
     return torch.from_numpy(_channels(pixels, task.channels).transpose(2, 0, 1).copy())
 
 
-def _expand(images: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """The image files that `images` stand for, and a line per path that stands for none."""
+def _expand(images: Sequence[Path]) -> tuple[list[Path], dict[str, str]]:
+    """The image files that `images` stand for, and why other paths stand for none."""
     paths: list[Path] = []
-    problems = []
+    failed = {}
     for path in map(Path, images):
         if path.is_dir():
             inside = image_files(path)
             paths += inside
             if not inside:
-                problems.append(f"{path}: a folder without images ({', '.join(sorted(SUFFIXES))})")
+                failed[str(path)] = f"a folder without images ({', '.join(sorted(SUFFIXES))})"
         else:
             paths.append(path)
-    return paths, problems
+    return paths, failed
 
 
 def _channels(pixels: Pixels, channels: int) -> Pixels:
@@ -104,13 +183,6 @@ def _channels(pixels: Pixels, channels: int) -> Pixels:
         f"This network takes images of {channels} channels; image files can be read for 1 (grey) or 3 (RGB)."
         " Use the network in Python: chronas export --format python."
     )
-
-
-def _fit(pixels: Pixels, height: int, width: int) -> Pixels:
-    """The centre of `height` x `width`, after scaling until both sides suffice."""
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    cut = np.asarray(fit_centre(image, width, height))
-    return cut if cut.ndim == 3 else cut[..., None]
 
 
 def _logits(bundle: Bundle, images: torch.Tensor) -> torch.Tensor:

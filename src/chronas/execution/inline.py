@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from chronas.budget import Ledger
 from chronas.errors import InternalError, ProxyError, TrainingError
-from chronas.work import Advance, Evaluate, Outcome, Work
+from chronas.work import Advance, Choices, Evaluate, Outcome, Work
+
+if TYPE_CHECKING:
+    from chronas.training.unfinished import Unfinished
 
 
 class Advancer(Protocol):
@@ -38,6 +41,20 @@ class Evaluator(Protocol):
     def notes(self) -> list[str]: ...
     def state(self) -> dict[str, Any]: ...
     def load(self, state: Mapping[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class KeepsTraining(Protocol):
+    """An advancer that can give what it has trained so far as a network of the architecture `choices`."""
+
+    def unfinished(self, choices: Choices, ledger: Ledger) -> list[Unfinished]: ...
+
+
+@runtime_checkable
+class KeepsNetworks(Protocol):
+    """An evaluator that can give the network in training and the best of those it has trained."""
+
+    def unfinished(self) -> list[Unfinished]: ...
 
 
 class InlineExecutor:
@@ -92,6 +109,18 @@ class InlineExecutor:
         if kind not in self.evaluators:
             raise InternalError(f"A method asked for an evaluation by {kind!r}, but there is no such evaluator here.")
         return self.evaluators[kind]
+
+    def unfinished(self, best: Choices | None, ledger: Ledger) -> list[Unfinished]:
+        """Networks that can be used if all ends now, the one in training first; empty where nothing is trained.
+
+        A supernet gives the architecture `best`, where no network has been judged by itself.
+        """
+        found = [one for evaluator in self.evaluators.values() if isinstance(evaluator, KeepsNetworks)
+                 for one in evaluator.unfinished()]  # fmt: skip
+        judged, advancer = any(one.metrics for one in found), cast(object, self.advancer)
+        if best is not None and not judged and isinstance(advancer, KeepsTraining):
+            found += advancer.unfinished(best, ledger)
+        return found
 
     def notes(self) -> list[str]:
         """Messages for people from whoever worked, each handed out once."""

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks to finish the step, the second stops at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first asks to finish the step, the second stops at once."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ class Interrupted(BaseException):
 
 
 class StopFlag:
-    """Whether someone asked to stop, and the exit code that goes with it (130 for Ctrl-C, 143 for SIGTERM)."""
+    """Whether someone asked to stop, and the exit code that goes with it.
+
+    130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP (the terminal has gone).
+    """
 
     def __init__(self) -> None:
         self.signal: int | None = None
         self._at_once = False
+        self._held = 0
+        self._waiting = False
 
     @property
     def requested(self) -> bool:
@@ -30,8 +35,24 @@ class StopFlag:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         stopped, self.signal = self.requested, number
-        if stopped or self._at_once:
-            raise Interrupted(number)
+        if not stopped and not self._at_once:
+            return
+        if self._held:
+            self._waiting = True
+            return
+        raise Interrupted(number)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside the block files are written that belong together: a signal that stops at once waits for its end."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+        if self._waiting and not self._held:
+            self._waiting = False
+            raise Interrupted(self.signal)
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
@@ -44,11 +65,17 @@ class StopFlag:
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[StopFlag]:
-        """Catch SIGINT and SIGTERM inside the block; does nothing outside the main thread."""
+        """Catch the signals inside the block; does nothing outside the main thread.
+
+        A SIGHUP that is ignored stays so: `nohup` asks for that.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        hang_up = getattr(signal, "SIGHUP", None)  # there is none on Windows
+        if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:
+            numbers.append(hang_up)
         before = [signal.signal(number, self._receive) for number in numbers]
         try:
             yield self

@@ -6,10 +6,10 @@ other's Python: there processes score, each with one torch thread.
 
 from __future__ import annotations
 
+import multiprocessing
 import multiprocessing.resource_tracker
 import os
 import shutil
-import signal
 import threading
 import time
 import warnings
@@ -28,6 +28,7 @@ from torch import nn
 
 from chronas.errors import EnvironmentFault, ProxyError
 from chronas.memory import keep_freed_memory
+from chronas.processes import deaf
 from chronas.proxies import PROXIES, Proxy
 from chronas.proxies.base import ProxyBatch, score_by, score_unscoped
 
@@ -118,11 +119,12 @@ class Processes:
     def __init__(self, count: int, batch: ProxyBatch) -> None:
         self._checked = False
         with ExitStack() as stack, _or_no_processes():
+            _require_semaphores()
             from joblib.externals.loky import ProcessPoolExecutor
             from joblib.externals.loky.backend import resource_tracker
 
             for tracker in (resource_tracker, multiprocessing.resource_tracker):
-                tracker.ensure_running()  # here, for it undoes what `_deaf` does
+                tracker.ensure_running()  # here, for it undoes what `deaf` does
             folder = stack.enter_context(TemporaryDirectory(prefix="chronas-", ignore_cleanup_errors=True))
             given = (_write(batch, Path(folder)), batch.classes, os.getpid())
             self._pool = ProcessPoolExecutor(
@@ -136,7 +138,7 @@ class Processes:
         if not self._checked:
             _require_travels((proxies, build))
             self._checked = True
-        with _or_no_processes(), _deaf():
+        with _or_no_processes(), deaf():
             found: Future[Found] = self._pool.submit(_score_here, proxies, build)
         return found
 
@@ -157,20 +159,13 @@ def _or_no_processes() -> Iterator[None]:
         raise NoProcesses(f"Processes that score networks cannot be started here: {error}") from error
 
 
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """What is started in this block never hears Ctrl-C or SIGTERM: it is ended by the process that began it.
-
-    A process that Ctrl-C ends while it starts could leave the one that began it waiting for ever.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+def _require_semaphores() -> None:
+    # They lie in /dev/shm, which may be full or absent in a container. joblib would warn of it, in every process.
     try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        multiprocessing.get_context("spawn").Lock()
+    except (OSError, ImportError) as error:
+        raise NoProcesses(f"Processes that score networks cannot be started here: no room for semaphores in /dev/shm "
+                          f"({getattr(error, 'strerror', None) or error})") from error  # fmt: skip
 
 
 def _write(batch: ProxyBatch, folder: Path) -> Path:

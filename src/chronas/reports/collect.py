@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
+from chronas.reports.considered import considered
 from chronas.reports.curves import accuracy_curves, evaluated, explore, loss_curves, spans
 from chronas.reports.decisions import decisions
 from chronas.reports.joined import read_joined
 from chronas.reports.judged import cost_view
 from chronas.reports.layout import kernel_side, stages
 from chronas.reports.reading import Json, RunFiles, flatten, items, number, section, text
+from chronas.reports.summary import unfinished_words
 from chronas.reports.verdict import headline, remarks
 from chronas.reports.view import (
     BudgetView,
     ConfusionView,
+    ConsideredView,
     DataView,
     NetworkView,
     Note,
@@ -22,6 +26,8 @@ from chronas.reports.view import (
     SearchView,
 )
 
+TITLES = {"timing": "chosen by its size and speed", "training": "trained as it was given"}
+"""What the found network is where nothing was searched."""
 ENDED = ("finished", "interrupted", "failed")
 
 
@@ -32,25 +38,29 @@ def collect(run: Path) -> ReportView:
     """
     files = read_joined(run)
     data, budget = _data(files), _budget(files)
-    search = _search(files)
     networks = tuple(_network(section(n)) for n in items(files.result.get("networks")))
+    found = next((n for n in networks if n.name == "found"), None)
+    weighed = considered(files, found.epochs if found else None)
+    search = _search(files, weighed)
+    if search is not None and search.how in TITLES:
+        networks = tuple(replace(n, title=TITLES[search.how]) if n is found else n for n in networks)
     status, message = _status(files)
     progress = None if status == "finished" else _progress(files)
     table = decisions(files)
     drawn = stages(files)
-    found = next((n for n in networks if n.name == "found"), None)
     return ReportView(
         run=run.resolve().name,
         at=shlex.quote(str(run)),
         status=status,
         message=message,
         headline=headline(status, search, networks, budget, progress),
-        remarks=remarks(networks, data),
-        missing=_missing(files, networks, bool(search and search.notation)),
+        remarks=(*_so_far(files), *remarks(networks, data)),
+        missing=_missing(files, networks, search),
         progress=progress,
         data=data,
         budget=budget,
         search=search,
+        considered=weighed,
         networks=networks,
         spans=spans(files),
         accuracy=accuracy_curves(files),
@@ -63,9 +73,15 @@ def collect(run: Path) -> ReportView:
         kernel_side=kernel_side(drawn),
         confusion=_confusion(found, data),
         facts=_facts(files),
-        settings=tuple((k, v) for k, v in flatten(files.spec) if k != "format"),
+        settings=tuple((k, v) for k, v in flatten(files.spec) if k not in ("format", "considered")),
         notes=_notes(files),
     )
+
+
+def _so_far(files: RunFiles) -> tuple[str, ...]:
+    """The model of an interrupted run: what it is, and what can be done with it."""
+    model = unfinished_words(files.result)
+    return (f"The model in this run is what was trained so far: {model}. It can be used now.",) if model else ()
 
 
 def _data(files: RunFiles) -> DataView | None:
@@ -112,9 +128,12 @@ def _budget(files: RunFiles) -> BudgetView | None:
     )
 
 
-def _search(files: RunFiles) -> SearchView | None:
+def _search(files: RunFiles, weighed: ConsideredView | None) -> SearchView | None:
     search = section(files.result.get("search"))
     spec_space, spec_method = files.spec.get("space"), files.spec.get("method")
+    how = "timing" if weighed and not weighed.raced else "search"
+    if files.spec.get("verb") == "train":
+        how, spec_space = "training", section(files.spec.get("architecture")).get("space")
     space = search.get("space") or files.inspect.get("space") or _name(spec_space)
     method = search.get("method") or _name(spec_method)
     notation = search.get("notation") or files.best.get("notation") or _last_best(files)
@@ -128,6 +147,7 @@ def _search(files: RunFiles) -> SearchView | None:
         number(search.get("params")),
         number(search.get("madds")),
         bool(search),
+        how,
     )
 
 
@@ -177,13 +197,13 @@ def _progress(files: RunFiles) -> float | None:
     return seen[-1] if seen else number(files.inspect.get("progress"))
 
 
-def _missing(files: RunFiles, networks: tuple[NetworkView, ...], searched: bool) -> tuple[str, ...]:
+def _missing(files: RunFiles, networks: tuple[NetworkView, ...], search: SearchView | None) -> tuple[str, ...]:
     found = next((n for n in networks if n.name == "found"), None)
     parts = {
         "the settings (spec.json)": bool(files.spec),
         "the journal (journal.jsonl)": bool(files.records),
-        "the look inside the search (inspect.json)": bool(files.inspect),
-        "an architecture": searched,
+        "the look inside the search (inspect.json)": bool(files.inspect or (search and search.how == "training")),
+        "an architecture": bool(search and search.notation),
         "the training of the found network": found is not None,
         "a baseline to compare with": len(networks) > 1,
     }

@@ -83,16 +83,21 @@ def _figures(view: ReportView) -> dict[str, object]:
     scales = _scales(view)
     budget, matrix, cost = view.budget, view.confusion, view.cost
     side = max((d.side for d in view.decisions), default=0)
+    drawn, cards = charts(view), _cards(view)
+    bars = [bar for card in cards for bar in card.bars]
     counted = any(b.params is not None for stage in view.stages for b in stage.blocks)
     return {
         "stats": key_figures(view),
         "best_test": max(tests, default=None),
         "dot_plot": both(lambda w: dot_plot(measured, w), 350, 330) if measured else None,
-        "charts": charts(view),
+        "charts": drawn,
+        "inner": [chart for chart in (drawn.policies, drawn.entropy, drawn.rate) if chart],
+        "searching": drawn.dots or any(name == "search" for name, _ in drawn.legend),
+        "barred": [name for name in ("alpha", "frequency") if any(getattr(bar, name) is not None for bar in bars)],
         "scatter": both(lambda w: scatter(cost, w), 538, 330) if cost else None,
         "cost_words": NAMES,
         "data_word": data_word({"source": view.data.source} if view.data else {}),
-        "cards": _cards(view),
+        "cards": cards,
         "scales": [(CAPTIONS[name], scale, legend(scale)) for name, _, scale in scales],
         "card": 2 * (side * cell_size(side) + 14) + 18 + 33 if side else 300,
         "colour": colour,
@@ -124,11 +129,14 @@ def _cards(view: ReportView) -> list[LayerCard]:
     scales = _scales(view)
     cards = []
     for decision in view.decisions:
+        bars = option_bars(decision)
+        if not any(bar.alpha is not None or bar.frequency is not None for bar in bars):
+            continue  # the choice alone stands with the network
         chosen = "" if decision.choice is None else decision.options[decision.choice]
         entropy = "" if decision.entropy is None else f"entropy {decision.entropy:.2f} nats"
         if decision.side and decision.tables:
             chosen = chosen.replace("x", "×")
             cards.append(LayerCard(decision.name, chosen, entropy, grids(decision, scales), ()))
         else:
-            cards.append(LayerCard(decision.name, chosen, entropy, None, option_bars(decision)))
+            cards.append(LayerCard(decision.name, chosen, entropy, None, bars))
     return cards

@@ -20,7 +20,8 @@ def read_joined(run: Path) -> RunFiles:
     if not inner.spec:
         return files
     began = number(section(files.result.get("budget")).get("seconds")) or 0.0
-    result = {**files.result, "networks": items(inner.result.get("networks")), "budget": _budget(files, inner)}
+    result = {**files.result, "networks": items(inner.result.get("networks")), "budget": _budget(files, inner),
+              "unfinished": inner.result.get("unfinished")}  # fmt: skip
     return dataclasses.replace(
         files,
         result=result,

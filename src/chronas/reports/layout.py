@@ -10,7 +10,7 @@ from chronas.errors import ChronasError
 from chronas.reports.reading import Json, RunFiles, items, number, section, text
 from chronas.reports.view import Block, StageView
 from chronas.spaces.kernels import Kernel
-from chronas.spaces.resnet import ResNetPlan
+from chronas.spaces.resnet import ResNetPlan, ResNetSpace
 from chronas.task import Task
 from chronas.work import Choices
 
@@ -30,14 +30,6 @@ class Layered(Protocol):
         """How often the stem halves the image."""
 
 
-@runtime_checkable
-class Blocked(Protocol):
-    """A space whose networks are residual blocks in stages."""
-
-    def layout(self, choices: Choices, task: Task) -> ResNetPlan:
-        """Resolutions, channels and blocks of an architecture."""
-
-
 def stages(files: RunFiles) -> tuple[StageView, ...]:
     """The network that was found, or that is the best so far; empty where there is none."""
     data = _architecture(files)
@@ -48,7 +40,7 @@ def stages(files: RunFiles) -> tuple[StageView, ...]:
         architecture = Architecture.from_json(data)
     except ChronasError:
         return _generic(data)
-    if isinstance(architecture.space, Blocked) and task:
+    if isinstance(architecture.space, ResNetSpace) and task:
         return _blocked(architecture.space.layout(architecture.choices, task), task)
     if isinstance(architecture.space, Layered) and task:
         return _layered(architecture.space, architecture.choices, task, _layer_params(files))

@@ -27,12 +27,43 @@ def summary_lines(result: Mapping[str, Any], run: Path | None = None) -> list[st
     if search.get("notation"):
         lines += [f"Architecture  {text(search['notation'])}", ""]
     if networks:
-        lines += [*_table(networks), ""]
+        lines += [*_table(networks), *_parts(networks, section(result.get("data"))), ""]
+    model = unfinished_words(result)
+    lines += [f"{'Model so far':12}  {model}"] if model else []
     lines += _front(search, section(result.get("data")), run)
     lines += _budget(section(result.get("budget")))
     if run is not None:
         lines.append(f"Report        {Path(run) / 'report.html'}")
     return lines
+
+
+def _parts(networks: list[Json], data: Json) -> list[str]:
+    """Where an accuracy is of a part of the images: there was no time for all."""
+    lines = []
+    for network in networks:
+        for key, kind in (("val", "validation"), ("test", "test")):
+            seen, of = number(network.get(f"{key}_images")), number(data.get(key))
+            if seen and of and seen < of:
+                name = text(network.get("name"))
+                part = f"{seen:,.0f} of {of:,.0f} {kind} images"
+                lines.append(f"{WORDS.get(name, name)}: accuracy of {part}, drawn at random")
+    return lines
+
+
+def unfinished_words(result: Mapping[str, Any]) -> str:
+    """What an interrupted run leaves to use, in words; "" where nothing.
+
+    It is never among the networks, for its training was not finished.
+    """
+    model, data = section(result.get("unfinished")), section(result.get("data"))
+    notation, accuracy = text(model.get("notation")), number(model.get("val_accuracy"))
+    if not notation:
+        return ""
+    seen, of = number(model.get("val_images")), number(data.get("val"))
+    part = f" of {seen:,.0f} of {of:,.0f} images" if seen and of and seen < of else ""
+    judged = "not judged" if accuracy is None else f"{percent(accuracy)} on validation{part}"
+    spent = f"{decimal(number(model.get('epochs')))} epochs, {seconds(number(model.get('seconds')))}"
+    return f"{notation}, unfinished ({spent}): {judged}"
 
 
 def data_word(data: Json) -> str:

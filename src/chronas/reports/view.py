@@ -42,7 +42,10 @@ class BudgetView:
 
 @dataclass(frozen=True)
 class SearchView:
-    """What was searched, how, and what it found so far (`done`: in the end); `madds` are per image."""
+    """What was searched, how, and what it found so far (`done`: in the end); `madds` are per image.
+
+    how   "search"; "timing" where `fit` had no time for one and took what fits; "training" where none was asked for
+    """
 
     space: str
     method: str
@@ -51,6 +54,37 @@ class SearchView:
     params: float | None
     madds: float | None
     done: bool
+    how: str = "search"
+
+
+@dataclass(frozen=True)
+class ConsideredRow:
+    """A network weighed against the time: `seconds` of a pass, timed or guessed, and the `passes` expected."""
+
+    notation: str
+    seconds: float | None
+    timed: bool
+    passes: float | None
+    params: float | None
+    madds: float | None
+    taken: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class ConsideredView:
+    """Networks that `fit` weighed, those taken first.
+
+    wanted, least   passes that a network should get in `given` seconds
+    raced           whether several were taken; else `got` has the passes that the one got, if known
+    """
+
+    rows: tuple[ConsideredRow, ...]
+    wanted: float | None
+    least: float | None
+    given: float | None
+    raced: bool
+    got: float | None
 
 
 @dataclass(frozen=True)
@@ -205,6 +239,7 @@ class ReportView:
     data: DataView | None
     budget: BudgetView | None
     search: SearchView | None
+    considered: ConsideredView | None
     networks: tuple[NetworkView, ...]
     spans: tuple[Span, ...]
     accuracy: tuple[Curve, ...]

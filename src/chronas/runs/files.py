@@ -19,8 +19,11 @@ from typing import Any, NoReturn
 from chronas.errors import EnvironmentFault, InternalError, RunError
 
 FORMAT = 1
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+"""What every os.open takes: programs that are started do not inherit the file, and bytes stay as they are."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def run_of(path: Path) -> Path:
@@ -34,11 +37,8 @@ def disk_faults(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
-            words = (
-                f"The disk holding {path} is full (or your quota on it is used up). Nothing written so far is"
-                f" lost; free space and run: chronas resume {shlex.quote(str(run_of(path)))}"
-            )
+        if error.errno in FULL:
+            words = f"The disk holding {path} is full (or your quota on it is used up). {_after_freeing(path)}"
         elif error.errno in _FORBIDDEN:
             words = (
                 f"No permission for {path} ({error.strerror}). Change the permissions of {path.parent},"
@@ -49,13 +49,32 @@ def disk_faults(path: Path) -> Iterator[None]:
         raise EnvironmentFault(words) from error
 
 
-def sync_folder(folder: Path) -> None:
-    """Force the names in `folder` to the disk; file systems that cannot do this are let pass."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _after_freeing(path: Path) -> str:
+    run = run_of(path)
+    if not (run / "spec.json").exists():
+        return "Free space and try again, or choose a place on another disk."
+    return f"Nothing written so far is lost; free space and run: chronas resume {shlex.quote(str(run))}"
+
+
+def to_disk(descriptor: int) -> None:
+    """Force what was written to the disk; file systems that cannot do this (some network drives) are let pass."""
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the names in `folder` to the disk; file systems that cannot do this are let pass."""
+    if os.name != "posix":
+        return  # folders cannot be opened there
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        to_disk(descriptor)
+    except OSError as error:
+        # Some file systems want a file that is open for writing, which a folder cannot be.
+        if error.errno != errno.EBADF:
             raise
     finally:
         os.close(descriptor)
@@ -74,10 +93,10 @@ def write_bytes(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with disk_faults(path):
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | FLAGS, 0o666)
             try:
                 write_all(descriptor, data)
-                os.fsync(descriptor)
+                to_disk(descriptor)
             finally:
                 os.close(descriptor)
             os.replace(temporary, path)

@@ -8,23 +8,22 @@ from __future__ import annotations
 import contextlib
 import difflib
 import errno
-import fcntl
-import json
 import os
 import shlex
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from chronas.errors import RunError, UsageError
 from chronas.runs.files import FORMAT, disk_faults, read_json, remove_leftovers, write_bytes, write_json
 from chronas.runs.journal import Journal
+from chronas.runs.lock import HELD, LOCK, TAKING, lock
+from chronas.runs.places import file_above, refuse_making
 
 TRAINED = "train"
 """The folder in a search's run where `chronas train RUN` trains what was found, as a run of its own."""
 _FOLDERS = ("snapshots", "model", "events")
-_SKELETON = {"lock", "journal.jsonl", *_FOLDERS}
+_SKELETON = {LOCK, HELD, TAKING, "journal.jsonl", *_FOLDERS}
 
 
 class RunFolder:
@@ -33,12 +32,14 @@ class RunFolder:
     path     the folder
     spec     what was asked for, with "format"
     journal  its events; can be appended to inside `locked()`
+    notes    what people should know of the folder; inside `locked()`, where it has no locks of the usual kind
     """
 
     def __init__(self, path: Path, spec: dict[str, Any], journal: Journal) -> None:
         self.path = path
         self.spec = spec
         self.journal = journal
+        self.notes: tuple[str, ...] = ()
 
     @classmethod
     def create(cls, path: str | Path, spec: Mapping[str, Any]) -> RunFolder:
@@ -51,7 +52,7 @@ class RunFolder:
         with disk_faults(path):
             refuse_occupied(path)
             path.mkdir(parents=True, exist_ok=True)
-        with _lock(path):
+        with lock(path):
             with disk_faults(path):
                 refuse_occupied(path)
                 for name in _FOLDERS:
@@ -82,7 +83,7 @@ class RunFolder:
 
         Raises RunError when another process holds it. The lock of a killed process is no obstacle.
         """
-        with _lock(self.path):
+        with lock(self.path) as self.notes:
             for name in ("spec.json", "best.json", "inspect.json", "result.json"):
                 remove_leftovers(self.path, name)
             self.journal.claim()
@@ -161,45 +162,6 @@ class RunFolder:
         return read_json(self.path / name, what=what) if (self.path / name).exists() else None
 
 
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold the lock of the folder `path`. The file stays: without it two processes could lock two files."""
-    file = path / "lock"
-    with disk_faults(file):
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        try:
-            with disk_faults(file):
-                _take(descriptor, path)
-                started = datetime.now().astimezone().isoformat(timespec="seconds")
-                os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "started": started}).encode(), 0)
-            yield
-        finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-    finally:
-        os.close(descriptor)
-
-
-def _take(descriptor: int, path: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise RunError(f"{_holder(descriptor)} is working on {path}. Wait for it to end, or stop it.") from error
-
-
-def _holder(descriptor: int) -> str:
-    """Who holds the lock, in words, as far as the lock file tells."""
-    try:
-        held = json.loads(os.pread(descriptor, 1000, 0))
-        pid, started = int(held["pid"]), str(held["started"])
-    except (ValueError, KeyError, TypeError):
-        return "Another process"
-    if pid == os.getpid():
-        return "This process already"
-    return f"Another process (pid {pid}, since {started})"
-
-
 def refuse_occupied(path: Path) -> None:
     """Raise UsageError unless a new run may be made at `path`; OSError where the disk fails."""
     if not path.exists():
@@ -222,7 +184,11 @@ def refuse_occupied(path: Path) -> None:
 
 
 def refuse_unwritable(path: Path) -> None:
-    """Raise PermissionError where nothing can be written at `path`, or below the nearest folder above it."""
+    """Raise PermissionError where nothing can be written at `path`, or below the nearest folder above it.
+
+    Raises UsageError where what is above it is a file.
+    """
+    refuse_making(path)
     there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
     if not os.access(there, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
@@ -230,6 +196,9 @@ def refuse_unwritable(path: Path) -> None:
 
 def _why_no_run(path: Path) -> str:
     """What is at `path` instead of a run, and which run may be meant."""
+    file = file_above(path)
+    if file is not None:
+        return f"{file} is a file, not a folder."
     above = next((folder for folder in path.parents if (folder / "spec.json").exists()), None)
     if above is not None:
         return f"it lies inside one. Try: {above}"

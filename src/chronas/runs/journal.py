@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from chronas.errors import InternalError, RunError
-from chronas.runs.files import disk_faults, dump, parse, strict, write_all
+from chronas.runs.files import FLAGS, disk_faults, dump, parse, strict, to_disk, write_all
 
 
 class Journal:
@@ -60,7 +60,7 @@ class Journal:
             raise InternalError(f"A journal record {problem}: {record!r}.")
         line = dump(whole).encode() + b"\n"
         with disk_faults(self.path):
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | FLAGS, 0o666)
             try:
                 self._write(descriptor, line, whole, sync)
             finally:
@@ -96,7 +96,7 @@ class Journal:
         try:
             write_all(descriptor, line)
             if sync:
-                os.fsync(descriptor)
+                to_disk(descriptor)
             # One step makes the record count, so an interrupt falls either before it or after it.
             self._lines.append((record, self._end + len(line)))
         except BaseException:

@@ -84,6 +84,14 @@ class Space(ABC):
     def parse(self, text: str) -> Choices:
         """The choices that `notation` writes as `text`; raises ArchitectureError."""
 
+    @classmethod
+    def told(cls, text: str) -> dict[str, Any]:
+        """Settings of the space that a notation tells by itself, for example how many layers there are.
+
+        `text` may be anything: what it does not tell is left out, and `parse` judges it.
+        """
+        return {}
+
     def features(self, decision: int) -> npt.NDArray[np.float64]:
         """What the options of a decision have in common with others: an array (options, features).
 

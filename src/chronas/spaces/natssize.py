@@ -5,7 +5,9 @@ Dong et al., "NATS-Bench: Benchmarking NAS algorithms for architecture topology 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
 from chronas.errors import ArchitectureError, UsageError
 from chronas.spaces.base import Decision, Space
@@ -53,6 +55,14 @@ class NatsSizeSpace(Space):
         if len(words) != LAYERS:
             raise ArchitectureError(f"An architecture is {LAYERS} widths joined by ':', but got {text!r}.")
         return self.from_names({d.name: word for d, word in zip(self.decisions, words, strict=True)})
+
+    @classmethod
+    def told(cls, text: str) -> dict[str, Any]:
+        """The widths in use beside the published ones."""
+        words, usual = text.strip().split(":"), NatsSizeSettings().widths
+        if not all(re.fullmatch(r"\d{1,4}", word) for word in words):
+            return {}
+        return {"widths": tuple(dict.fromkeys([*usual, *map(int, words)]))}
 
     def plain(self) -> Choices | None:
         """Widths that double with every reduction, where the settings have them: 16:32:32:64:64."""

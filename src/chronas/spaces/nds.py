@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from chronas.errors import ArchitectureError, UsageError
 from chronas.spaces.base import Decision, Space
@@ -97,6 +97,15 @@ class NdsSpace(Space):
             edges = tuple(Edge(parse_cell_op(edge[1]), int(edge[2])) for edge in found if edge)
             cells.append(self._cell(edges))
         return self.from_genotype(Genotype(*cells), int(match[1]), int(match[2]))
+
+    @classmethod
+    def told(cls, text: str) -> dict[str, Any]:
+        """Width and depth beside the usual ones."""
+        match, usual = _TEXT.fullmatch(text.strip()), NdsSettings()
+        if not match:
+            return {}
+        kept = {"widths": (usual.widths, int(match[1])), "depths": (usual.depths, int(match[2]))}
+        return {name: (*known, one) if one not in known else known for name, (known, one) in kept.items()}
 
     def genotype(self, choices: Choices) -> Genotype:
         """The two cells of an architecture."""

@@ -6,7 +6,9 @@ it, named `RIVAL`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
 from chronas.errors import UsageError
 from chronas.spaces.base import Decision, Space, join_options, split_options
@@ -14,6 +16,7 @@ from chronas.spaces.superkernel import LARGEST_MAP, SMALLEST_MAP
 from chronas.task import Task
 from chronas.work import Choices
 
+_NOTATION = re.compile(r"[a-z]+-(\d{1,4})-(\d{1,2})-(\d{1,2})-(\d{1,2})-[a-z]+")
 RIVAL = "full-32-1-1-2-basic"
 """The hand-made network with w = 32: 604,074 parameters on CIFAR-10. "full-16-1-1-2-basic" is its small form."""
 
@@ -31,6 +34,8 @@ class ResNetSettings:
             raise UsageError(f"space.widths must be different positive numbers, but got {self.widths}.")
         if not 1 <= self.most_blocks <= 20:
             raise UsageError(f"space.most_blocks must lie between 1 and 20, but got {self.most_blocks}.")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"space.dropout must lie in [0, 1), but got {self.dropout}.")
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,16 @@ class ResNetSpace(Space):
 
     def parse(self, text: str) -> Choices:
         return split_options(self, text)
+
+    @classmethod
+    def told(cls, text: str) -> dict[str, Any]:
+        """The width and the most blocks, beside the usual ones."""
+        usual, found = ResNetSettings(), _NOTATION.fullmatch(text.strip())
+        if not found:
+            return {}
+        width, blocks = int(found[1]), max(map(int, found.groups()[1:]))
+        widths = usual.widths if width in usual.widths else (*usual.widths, width)
+        return {"widths": widths, "most_blocks": max(usual.most_blocks, blocks)}
 
     def plain(self) -> Choices | None:
         """The rival's layout, where the settings allow it."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chronas.errors import UsageError
 from chronas.spaces.base import Decision, Space, join_options, split_options
@@ -86,6 +87,17 @@ class SuperkernelSpace(Space):
 
     def parse(self, text: str) -> Choices:
         return split_options(self, text)
+
+    @classmethod
+    def told(cls, text: str) -> dict[str, Any]:
+        """The number of layers; m where all of them are bare kernels, else the operations in use as options."""
+        words = text.strip().split("-")
+        sides = [int(side) for word in words if re.fullmatch(r"\d{1,2}x\d{1,2}", word) for side in word.split("x")]
+        layers = {"layers": len(words)}
+        if len(sides) == 2 * len(words):
+            return {**layers, "m": max(SuperkernelSettings().m, *sides), "options": ()}
+        named = all(re.fullmatch(r"(conv|sep|max|avg)?\d{1,2}x\d{1,2}", word) for word in words)
+        return {**layers, "m": SuperkernelSettings().m, "options": tuple(dict.fromkeys(words))} if named else layers
 
     def uniform(self, option: str) -> Choices:
         """The architecture that has `option` in every layer."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 from chronas.errors import ArchitectureError, UsageError
 from chronas.spaces.base import Decision, Space
@@ -62,6 +63,12 @@ class TransNasSpace(Space):
     """What the two spaces share: a stem of two convolutions, and modules of two blocks."""
 
     Settings = TransNasSettings
+
+    @classmethod
+    def told(cls, text: str) -> dict[str, Any]:
+        """The width, which the published form begins with."""
+        match = re.match(r"\s*(\d{1,4})-", text)
+        return {"width": int(match[1])} if match else {}
 
     @abstractmethod
     def modules(self, choices: Choices) -> str:

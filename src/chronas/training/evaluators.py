@@ -15,10 +15,12 @@ from chronas.seeding import derive
 from chronas.spaces import Space
 from chronas.training.at_once import AtOnce
 from chronas.training.hardware import Hardware
+from chronas.training.judge import remaining
 from chronas.training.network import Looks, NetworkTrainer, seeded_network
 from chronas.training.recipes import Recipe
 from chronas.training.supernet import Slice, SupernetTrainer
-from chronas.work import Evaluate
+from chronas.training.unfinished import Unfinished, better
+from chronas.work import Choices, Evaluate
 
 EPOCHS_AN_EVALUATION = 8
 """A budget in evaluations names no length; a full one then takes so many epochs, and others their level of them."""
@@ -40,6 +42,7 @@ class ShortTraining:
         self.space, self.data, self.recipe, self.hardware, self.seed = space, data, recipe, hardware, seed
         self._judging, self._slowest = 0.0, Slowest()
         self._cut_off: _CutOff | None = None
+        self._best: Mapping[str, Any] | None = None
         self._waiting: Mapping[str, Any] | None = None
         self._notes: list[str] = []
 
@@ -107,13 +110,37 @@ class ShortTraining:
     def _judge(self, begun: _CutOff, metrics: dict[str, float], ledger: Ledger) -> dict[str, float]:
         part, trainer = begun.part, begun.trainer
         began = part.clock()
-        found = trainer.validate()
+        found = trainer.validate(remaining(ledger))
         self._judging = part.clock() - began
+        self._remember(begun, found)
         self._slowest.took(metrics["step_seconds"] + self._judging)
         ledger.charge(steps=part.counts["steps"], epochs=part.counts["epochs"])
         cost = nets.cost(Architecture(self.space, begun.work.choices), self.data.task)
         return {**found, "params": float(cost.params), "madds": float(cost.madds), "train_loss": metrics["train_loss"],
                 "epochs": metrics["epoch"], "images_per_second": metrics["images_per_second"]}  # fmt: skip
+
+    def _remember(self, begun: _CutOff, found: Mapping[str, float]) -> None:
+        """Keep the weights of the best network so far: a run that is stopped gives them."""
+        if self._best is None or better(found, self._best["metrics"]):
+            weights = {name: value.detach().cpu().clone() for name, value in begun.trainer.net.state_dict().items()}
+            self._best = {
+                "choices": list(begun.work.choices), "metrics": dict(found), "weights": weights,
+                "seconds": begun.part.seconds, "epochs": begun.trainer.steps / len(begun.trainer.train),
+            }  # fmt: skip
+
+    def unfinished(self) -> list[Unfinished]:
+        """What can be used now: the network that is in training, and the best of those that were judged."""
+        found: list[Unfinished] = []
+        if self._cut_off is not None:
+            found += self._cut_off.trainer.unfinished(self._cut_off.work.choices, self._cut_off.part)
+        if self._best is not None:
+            choices = tuple(self._best["choices"])
+            net = self.hardware.place(nets.build(Architecture(self.space, choices), self.data.task))
+            net.load_state_dict(self._best["weights"])
+            found.append(
+                Unfinished(net, choices, self._best["seconds"], self._best["epochs"], self._best["metrics"])
+            )  # fmt: skip
+        return found
 
     def drop(self) -> None:
         """Forget a training that was cut off."""
@@ -127,17 +154,18 @@ class ShortTraining:
     def state(self) -> dict[str, Any]:
         """The training that is cut off, if one is."""
         begun = self._cut_off
+        known = {"slowest": self._slowest.seconds, "best": self._best}
         if begun is None:
-            return {"slowest": self._slowest.seconds, "begun": self._waiting}
+            return {**known, "begun": self._waiting}
         part = begun.part
         kept = {"amount": part.budget.amount, "reserve": part.reserve, "seconds": part.seconds, "part": part.state()}
-        return {"slowest": self._slowest.seconds, "begun": {**kept, "trainer": begun.trainer.state()}}
+        return {**known, "begun": {**kept, "trainer": begun.trainer.state()}}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Restore `state()`. The driver asks for the same work next."""
         self._cut_off, self._waiting = None, state["begun"]
-        # Snapshots of earlier versions do not know it.
-        self._slowest = Slowest(state.get("slowest", 0.0))
+        # Snapshots of earlier versions do not know these.
+        self._slowest, self._best = Slowest(state.get("slowest", 0.0)), state.get("best")
 
 
 class SharedWeights(AtOnce):
@@ -149,7 +177,7 @@ class SharedWeights(AtOnce):
 
     def judge(self, work: Evaluate, ledger: Ledger) -> dict[str, float]:
         """`val_accuracy` and `val_loss`."""
-        found = self.trainer.evaluate(work.choices)
+        found = self.trainer.evaluate(work.choices, remaining(ledger))
         ledger.charge(epochs=self.trainer.evaluation_epochs)
         return found
 
@@ -165,6 +193,10 @@ class SupernetSlices:
 
     def notes(self) -> list[str]:
         return self.trainer.notes()
+
+    def unfinished(self, choices: Choices, ledger: Ledger) -> list[Unfinished]:
+        """As of `SupernetTrainer.unfinished`."""
+        return self.trainer.unfinished(choices, ledger)
 
     def state(self) -> dict[str, Any]:
         return self.trainer.state()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -17,10 +18,12 @@ from chronas.data.batches import Batches
 from chronas.data.images import ImageData
 from chronas.seeding import torch_scope
 from chronas.training.hardware import Hardware
-from chronas.training.judge import judge
+from chronas.training.judge import Judgement, Left, judge, unlimited
 from chronas.training.optim import SparseSGD, clip_gradients
 from chronas.training.recipes import Recipe
 from chronas.training.steps import MicroBatches, SliceSoFar, Sums, forward_backward, require_finite
+from chronas.training.unfinished import Schedule, Unfinished
+from chronas.work import Choices
 
 
 @dataclass(frozen=True)
@@ -153,22 +156,50 @@ class NetworkTrainer:
         ledger.charge(where="validation", seconds=self.look_seconds)
         if self.best is None or found["val_accuracy"] > self.best["val_accuracy"]:
             weights = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
-            self.best = {"val_accuracy": found["val_accuracy"], "weights": weights}
+            self.best = {**found, "weights": weights}
         return found
 
-    def validate(self) -> dict[str, float]:
-        """`val_accuracy` (percent) and `val_loss` on all validation images."""
-        seen = judge(self.net, self.data.val, mean=self.data.mean, std=self.data.std,
-                     classes=len(self.data.classes), hardware=self.hardware)  # fmt: skip
-        return {"val_accuracy": seen.accuracy, "val_loss": seen.loss}
+    def validate(self, left: Left = unlimited) -> dict[str, float]:
+        """`val_accuracy` (percent) and `val_loss` on the validation images, all of them where there is time."""
+        return metrics_of(self.judge(self.net, left))
 
-    def finish(self) -> dict[str, float]:
-        """Judge the last weights; where an earlier look was better, go back to those. Returns their metrics."""
-        last = self.validate()
+    def judge(self, net: nn.Module, left: Left = unlimited) -> Judgement:
+        """`net` on the validation images, as many as there is time for."""
+        return judge(net, self.data.val, mean=self.data.mean, std=self.data.std, classes=len(self.data.classes),
+                     hardware=self.hardware, left=left)  # fmt: skip
+
+    def finish(self, left: Left = unlimited) -> dict[str, float]:
+        """Judge the last weights; where an earlier look was better, go back to those. Returns their metrics.
+
+        `val_images` are those that were looked at, fewer than all where `left` (seconds) did not suffice.
+        """
+        seen = self.judge(self.net, left)
+        last = {**metrics_of(seen), "val_images": float(seen.images)}
         if self.best is None or last["val_accuracy"] >= self.best["val_accuracy"]:
             return last
         self.net.load_state_dict(self.best["weights"])
-        return self.validate()
+        # The same weights on the same images; snapshots of earlier versions do not know their loss.
+        return {"val_accuracy": self.best["val_accuracy"], "val_loss": self.best.get("val_loss", math.nan),
+                "val_images": float(len(self.data.val))}  # fmt: skip
+
+    def unfinished(self, choices: Choices, ledger: Ledger) -> list[Unfinished]:
+        """What can be used of this training now: the weights as they are, and the best that were looked at."""
+        if not self.steps:
+            return []
+        rate = self._rate(ledger.progress)
+        shrunk = self.recipe.side(ledger.progress, min(self.data.task.height, self.data.task.width))
+        schedule = Schedule(
+            self.train, self.steps, rate, self.optimiser, self.hardware, self.recipe.clip,
+            self.recipe.label_smoothing, stale_norms=shrunk < min(self.data.task.height, self.data.task.width),
+        )  # fmt: skip
+        epochs = self.steps / len(self.train)
+        found = [Unfinished(self.net, choices, ledger.seconds, epochs, schedule=schedule)]
+        if self.best is not None:
+            seen = copy.deepcopy(self.net)
+            seen.load_state_dict(self.best["weights"])
+            known: dict[str, float] = {name: value for name, value in self.best.items() if name != "weights"}
+            found.append(Unfinished(seen, choices, ledger.seconds, epochs, known))
+        return found
 
     def calm(self) -> str:
         """React to a training that diverged: halve the learning rate from here on."""
@@ -195,6 +226,11 @@ def plan(data: ImageData, recipe: Recipe) -> Augment:
     usual = default_augment(data)
     side = round(recipe.cutout * min(data.task.height, data.task.width))
     return Augment(flip=usual.flip, crop=usual.crop, cutout=side)
+
+
+def metrics_of(seen: Judgement) -> dict[str, float]:
+    """`val_accuracy` (percent) and `val_loss`."""
+    return {"val_accuracy": seen.accuracy, "val_loss": seen.loss}
 
 
 def seeded_network(make: Any, seed: int, *path: str | int) -> nn.Module:

@@ -59,6 +59,13 @@ class SparseSGD:
             self._velocity[parameter] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
         return self._velocity[parameter]
 
+    def copied(self, net: nn.Module, copy: nn.Module) -> SparseSGD:
+        """One with the same settings for `copy`, which goes on from the velocities that `net` has here."""
+        made = SparseSGD(momentum=self.momentum, nesterov=self.nesterov, weight_decay=self.weight_decay,
+                         decay_norm=self.decay_norm)  # fmt: skip
+        made.load(copy, self.state(net))
+        return made
+
     def state(self, net: nn.Module) -> dict[str, Any]:
         """Velocity by parameter name."""
         return {name: self._velocity[p] for name, p in net.named_parameters() if p in self._velocity}

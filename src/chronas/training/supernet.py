@@ -12,18 +12,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from chronas import nets
+from chronas.architecture import Architecture
 from chronas.budget import Ledger
 from chronas.data.augment import Augment
 from chronas.data.batches import Batches
 from chronas.data.images import ImageData
-from chronas.errors import UsageError
+from chronas.errors import InternalError, UsageError
 from chronas.methods.oneshot import OneShotMethod
 from chronas.nets.mix import Mix, one_hot
 from chronas.seeding import torch_scope
 from chronas.training.hardware import Hardware
+from chronas.training.judge import Left, unlimited
 from chronas.training.optim import SparseSGD, clip_gradients
 from chronas.training.schedules import cosine
 from chronas.training.steps import MicroBatches, SliceSoFar, Sums, forward_backward, out_of_memory, require_finite
+from chronas.training.unfinished import Schedule, Unfinished
 from chronas.work import Choices
 
 
@@ -190,12 +194,42 @@ class SupernetTrainer:
                 active += self._option_parameters[key]
         return active
 
+    def unfinished(self, choices: Choices, ledger: Ledger) -> list[Unfinished]:
+        """The network of `choices` with the shared weights as they are now, cut out of the supernet."""
+        if not self.steps:
+            return []
+        net, optimiser = self._cut_out(choices)
+        schedule = Schedule(self.train, self.steps, self._lr(ledger.progress), optimiser, self.hardware,
+                            self.settings.clip, stale_norms=True)  # fmt: skip
+        return [Unfinished(net, choices, ledger.seconds, self.steps / self.epoch_steps, schedule=schedule)]
+
     @torch.no_grad()
-    def evaluate(self, choices: Choices) -> dict[str, float]:
+    def _cut_out(self, choices: Choices) -> tuple[nn.Module, SparseSGD]:
+        """The network of `choices` with weights and velocities of its own; batch norms have no statistics yet.
+
+        A supernet with a one-hot mix is the built network, its parameters in the same order (`chronas.testing.nets`).
+        """
+        with torch_scope(self.seed, "cut out"):
+            net = self.hardware.place(nets.build(Architecture(self.method.space, choices), self.data.task))
+        wanted = {id(p) for p in self._active(one_hot(choices))}
+        active = [(name, p) for name, p in self.net.named_parameters() if id(p) in wanted]
+        if [p.shape for _, p in active] != [p.shape for p in net.parameters()]:
+            raise InternalError("The network that was built is not the part of the supernet that its choices name.")
+        velocity, kept = self.optimiser.state(self.net), {}
+        for (name, source), (own, target) in zip(active, net.named_parameters(), strict=True):
+            target.copy_(source)
+            if name in velocity:
+                kept[own] = velocity[name]
+        optimiser = SparseSGD(momentum=self.settings.momentum, weight_decay=self.settings.weight_decay)
+        optimiser.load(net, kept)
+        return net, optimiser
+
+    @torch.no_grad()
+    def evaluate(self, choices: Choices, left: Left = unlimited) -> dict[str, float]:
         """`val_loss` and `val_accuracy` of one architecture with the shared weights, on all held-out images.
 
         Batch norm takes the statistics of the batch, which are those of this architecture. The batches are mixed, and
-        the same for all architectures; dropout is off.
+        the same for all architectures; dropout is off. Fewer images where `left` (seconds) does not suffice.
         """
         sums, mix = Sums(), one_hot(choices)
         self.net.train()
@@ -206,6 +240,8 @@ class SupernetTrainer:
             with self.hardware.autocast():
                 logits: Tensor = self.net(images, mix)
                 sums.add(F.cross_entropy(logits, labels), logits, labels)
+            if left is not unlimited and left() <= 0:
+                break
         return sums.read("val")
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy._core.multiarray import _reconstruct
 
+from chronas.data.options import DataOptions
 from chronas.data.raw import Pixels, Raw, RawPart, check_labels, check_range
 from chronas.errors import DataError
 from chronas.unpickle import PickleError, encode_latin1, load_admitted
@@ -17,7 +18,7 @@ INNER = ("cifar-10-batches-py", "cifar-100-python")
 SIDE = 32
 
 
-def matches(path: Path) -> bool:
+def matches(path: Path, options: DataOptions) -> bool:
     """A folder with data_batch_1 or with train and meta as files, or one around it."""
     return path.is_dir() and _root(path) is not None
 
@@ -29,7 +30,7 @@ def _root(path: Path) -> Path | None:
     return None
 
 
-def read(path: Path) -> Raw:
+def read(path: Path, options: DataOptions) -> Raw:
     """Train and test images with class names. Raises DataError for a missing or damaged file."""
     root = _root(path)
     if root is None:

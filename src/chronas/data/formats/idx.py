@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chronas.data.arrays import from_arrays
+from chronas.data.formats.python.read import from_arrays
+from chronas.data.options import DataOptions
 from chronas.data.raw import PART_OF_NAME, Raw
 from chronas.errors import DataError
 
@@ -21,7 +22,7 @@ BYTE_TYPE = 0x08
 INNER = ("raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "EMNIST/raw")
 
 
-def matches(path: Path) -> bool:
+def matches(path: Path, options: DataOptions) -> bool:
     """A folder (or one around it) with ...-images-idx3-ubyte files."""
     return path.is_dir() and bool(_images(path))
 
@@ -38,7 +39,7 @@ def _images(path: Path) -> dict[str, Path]:
     return {}
 
 
-def read(path: Path) -> Raw:
+def read(path: Path, options: DataOptions) -> Raw:
     """Images and labels. Raises DataError for a wrong magic number, a truncated file, or missing labels."""
     found = _images(path)
     if "train" not in found:

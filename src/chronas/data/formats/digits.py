@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from chronas.data.raw import Raw, RawPart
@@ -13,7 +15,10 @@ TEST_SHARE = 0.2
 
 def read() -> Raw:
     """Values 0..16 scaled to 0..255, and a fixed stratified test split of 20 %."""
-    from sklearn.datasets import load_digits
+    with warnings.catch_warnings():
+        # joblib, which comes along, would tell that a container has no room for semaphores; nobody needs them here.
+        warnings.simplefilter("ignore", UserWarning)
+        from sklearn.datasets import load_digits
 
     bunch = load_digits()
     pixels = np.round(np.asarray(bunch.images) * (255 / 16)).astype(np.uint8)[..., None]

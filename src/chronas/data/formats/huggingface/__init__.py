@@ -1,0 +1,1 @@
+"""Hugging Face data sets: Parquet and Arrow files in the layouts of the hub and of save_to_disk."""

@@ -1,0 +1,1 @@
+"""Data given in Python: arrays, lists of images, torch Datasets."""

@@ -1,0 +1,80 @@
+"""Judging looks at the clock: all images, or a fair part of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from tiny import CPU, Clock, split
+from torch import Tensor, nn
+
+from chronas.budget import Budget, Ledger
+from chronas.data.images import Split
+from chronas.training.hardware import Hardware
+from chronas.training.judge import CHUNK, LEAST_CHUNK, Judgement, chunk_size, judge, remaining, unlimited
+
+
+class One(nn.Module):
+    """Always says class 1; counts its calls."""
+
+    calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return torch.stack([torch.zeros(len(x)), torch.ones(len(x))], 1)
+
+
+def looked(part: Split, net: nn.Module | None = None, **words: Any) -> Judgement:
+    return judge(net or One(), part, mean=(0.4,), std=(0.2,), classes=2, hardware=CPU, **words)
+
+
+def by_class(count: int) -> Split:
+    """The images of class 0 first, then those of class 1: as many data sets come."""
+    part = split(count, 3)
+    order = torch.argsort(part.labels)
+    return dataclasses.replace(part, images=part.images[order], labels=part.labels[order])
+
+
+def test_all_images_where_there_is_time() -> None:
+    seen = looked(by_class(100), batch_size=7, left=lambda: 1e9)
+    assert (seen.images, seen.total, seen.whole) == (100, 100, True)
+    assert seen == looked(by_class(100), batch_size=7)
+    assert seen.accuracy == 50
+
+
+def test_a_part_is_a_fair_sample() -> None:
+    left = iter([1e9, 1e9, 1e9, -1.0])
+    net = One()
+    seen = looked(by_class(400), net, batch_size=20, left=lambda: next(left))
+    assert net.calls == 4, "the clock is asked after every batch"
+    assert (seen.images, seen.total, seen.whole) == (80, 400, False)
+    assert sum(map(sum, seen.confusion)) == 80
+    assert min(sum(row) for row in seen.confusion) >= 25, "both classes, though the first 80 images are of one"
+    assert seen.accuracy == pytest.approx(100 * sum(seen.confusion[1]) / 80)
+
+
+def test_the_first_batch_is_always_looked_at_and_the_same() -> None:
+    parts = [looked(by_class(60), batch_size=10, left=lambda: -5.0) for _ in range(2)]
+    assert parts[0] == parts[1]
+    assert parts[0].images == 10
+
+
+def test_large_images_come_in_smaller_batches() -> None:
+    def of(side: int) -> Split:
+        return Split(torch.zeros(1, 3, side, side, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))
+
+    assert chunk_size(of(8), CPU) == chunk_size(of(32), CPU) == CHUNK
+    assert chunk_size(of(128), CPU) == 31
+    assert chunk_size(of(900), CPU) == LEAST_CHUNK
+    assert chunk_size(of(900), Hardware("cuda", bfloat16=True)) == CHUNK
+
+
+def test_judging_may_use_the_reserve() -> None:
+    clock = Clock()
+    ledger = Ledger(Budget(10, "seconds"), clock=clock, reserve=4)
+    clock.now = 7
+    assert ledger.exhausted
+    assert remaining(ledger)() == 3
+    assert remaining(Ledger(Budget(3, "epochs"), clock=clock)) is unlimited
