@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from chronas.account import EXIT_SECONDS, REPORT_SECONDS
 from chronas.budget import Budget
+from chronas.data.deadline import least_budget
 from chronas.errors import UnknownNameError, UsageError
 from chronas.methods import METHODS
 from chronas.parts import make_method, make_recipe, make_spec_space
@@ -18,7 +18,7 @@ from chronas.training.supernet import SupernetSettings
 
 def check_time(budget: Budget, loading: float) -> None:
     """Raise UsageError where `budget` leaves no time for anything after `loading` (seconds)."""
-    least = 2 * loading + 2 * (EXIT_SECONDS + REPORT_SECONDS) + 5
+    least = least_budget(loading)
     if budget.unit == "seconds" and budget.amount < least:
         raise UsageError(f"{budget} is too short: loading took {loading:.1f} s here. The least useful budget is about "
                          f"{math.ceil(least)} s.")  # fmt: skip

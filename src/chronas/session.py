@@ -76,9 +76,10 @@ class Session:
         """Tell once how the run was decided and what was found odd in the data."""
         context = self.context
         told = {record["message"] for record in context.folder.journal.records() if record["kind"] == "note"}
-        for message in (*context.spec.notes, *context.data.notes):
+        notes = [(message, "info") for message in (*context.spec.notes, *context.data.notes)]
+        for message, level in (*notes, *((message, "warning") for message in context.data.warnings)):
             if message not in told:
-                context.record({"kind": "note", "stage": "run", "level": "info", "message": message})
+                context.record({"kind": "note", "stage": "run", "level": level, "message": message})
 
     def _close(self, reason: E, message: str = "done") -> E:
         if reason == "interrupted":

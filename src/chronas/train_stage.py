@@ -158,7 +158,8 @@ class TrainStage:
         if data.test is not None:
             seen = self._judge(net, data.test, left)
             row |= {"test_accuracy": seen.accuracy, "test_loss": seen.loss, "test_images": seen.images,
-                    "confusion": seen.confusion, "per_class": seen.per_class(data.classes)}  # fmt: skip
+                    "confusion": seen.confusion or None, "mistakes": _shares(seen),
+                    "per_class": seen.per_class(data.classes)}  # fmt: skip
         if network.name == "found":
             self._save(network, net, row)
         self._note_parts(network.name, row)
@@ -201,7 +202,7 @@ class TrainStage:
             "layer_params": layer_params(network.architecture, task), "recipe": recipe.name,
             "seconds": ledger.seconds, "epochs": ledger.counts["epochs"], "val_accuracy": final["val_accuracy"],
             "val_images": round(final["val_images"]), "test_accuracy": None, "test_loss": None, "test_images": None,
-            "confusion": None, "per_class": None,
+            "confusion": None, "mistakes": None, "per_class": None,
         }  # fmt: skip
 
     def _note_shortage(self, name: str, ledger: Ledger) -> None:
@@ -211,6 +212,11 @@ class TrainStage:
             return
         message = f"{name} had only {ledger.counts['epochs']:.1f} of {wanted.budget.amount:.1f} epochs in its time."
         self.context.record({"kind": "note", "stage": name, "level": "warning", "message": message})
+
+
+def _shares(seen: Judgement) -> list[list[int]]:
+    """The most frequent mistakes as [true class, predicted class, images, images of the true class]."""
+    return [[true, said, many, seen.seen[true]] for true, said, many in seen.mistakes]
 
 
 def layer_params(architecture: Architecture, task: Task) -> list[int] | None:

@@ -429,3 +429,20 @@ def test_writing_needs_no_torch(small: Path) -> None:
         "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(small)], check=True)
+
+
+def test_thousands_of_classes_have_their_mistakes_alone(tmp_path: Path) -> None:
+    classes = [f"kind {i}" for i in range(3000)]
+    run = make_run(tmp_path / "run", replace(BIG, classes=classes[:100], layers=2, m=3))
+    result = json.loads((run / "result.json").read_text())
+    found = next(row for row in result["networks"] if row["name"] == "found")
+    found |= {"confusion": None, "mistakes": [[2999, 5, 40, 50], [1, 2, 3, 4]],
+              "per_class": {name: float(i % 100) for i, name in enumerate(classes)}}  # fmt: skip
+    result["data"]["classes"] = classes
+    (run / "result.json").write_text(json.dumps(result))
+    text = page(run).sections["errors"]
+    assert "Most confused classes" in text
+    assert "kind 2999" in text
+    assert "80.0 %" in text or "80 %" in text
+    assert "worst of 3000 classes" in text
+    assert len((run / "report.html").read_text() if (run / "report.html").exists() else text) < 1_000_000

@@ -9,6 +9,7 @@ import pytest
 import torch
 from tiny import CPU, Clock, split
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from chronas.budget import Budget, Ledger
 from chronas.data.images import Split
@@ -78,3 +79,37 @@ def test_judging_may_use_the_reserve() -> None:
     assert ledger.exhausted
     assert remaining(ledger)() == 3
     assert remaining(Ledger(Budget(3, "epochs"), clock=clock)) is unlimited
+
+
+class Next(nn.Module):
+    """Says the class after the true one, which is the image's brightness; of class 7 it says 9."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        true = (x[:, 0, 0, 0] * 0.2 + 0.4).mul(255).round().long()
+        said = torch.where(true == 7, 9, torch.where(true % 2 == 0, true, true + 1))
+        return F.one_hot(said, 256).float()
+
+
+@pytest.mark.parametrize("classes", [200, 256])
+def test_many_classes_have_no_matrix_but_their_mistakes(classes: int) -> None:
+    labels = torch.cat([torch.arange(100), torch.full((5,), 7), torch.full((2,), 3)])
+    images = labels.byte().view(-1, 1, 1, 1).expand(-1, 1, 8, 8).contiguous()
+    net = Next() if classes == 256 else nn.Sequential(Next(), Cut(classes))
+    seen = judge(net, Split(images, labels), mean=(0.4,), std=(0.2,), classes=classes, hardware=CPU)
+    assert seen.accuracy == pytest.approx(100 * 50 / 107)
+    assert seen.mistakes[:3] == ((7, 9, 6), (3, 4, 3), (1, 2, 1))
+    assert len(seen.mistakes) == 50
+    assert (seen.seen[7], seen.hits[7], seen.seen[150], seen.hits[4]) == (6, 0, 0, 1)
+    assert (len(seen.confusion) == 200) is (classes == 200)
+    assert set(seen.per_class([str(i) for i in range(classes)])) == {str(i) for i in range(100)}
+
+
+class Cut(nn.Module):
+    """The first classes alone."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, : self.classes]

@@ -66,7 +66,7 @@ def _from_memory(read: Read, raw: Raw, source: str, notes: list[str], asked: Ask
     train, val, test = splits["train"], splits["val"], splits.get("test")
     told = [*raw.notes, *notes, *read.notes, *_dim(train.images, read.reading)]
     made = ImageData(train, val, test, raw.classes, *channel_statistics(train.images), source,
-                     fingerprint(train, val, test))  # fmt: skip
+                     fingerprint(train, val, test), warnings=read.warnings)  # fmt: skip
     return _decided(made, train.images, train.labels, read.reading, told, asked)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from chronas.budget import format_seconds
 from chronas.errors import UsageError
 
-CLOSING = 7.0
+CLOSING = 6.5
 """Seconds that a run needs besides reading and training: the first steps, judging, the report, leaving."""
 SURE = 0.8
 """A forecast is trusted so far: what would be too long even at this share of it is refused before it happens."""

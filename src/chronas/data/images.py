@@ -68,7 +68,7 @@ class ImageData:
     train, val, test: the splits (test is None when there is none); classes: a name per label;
     mean, std: per channel of the training images, in units of 0..1; source: what was read;
     fingerprint: a hash of all pixels and labels, so that a resume notices other data;
-    notes: what the reader of a result should know (held-out splits, images left out);
+    notes: what the reader of a result should know (held-out splits, images left out); warnings: what may be wrong;
     mirror: whether training shows mirror images too; range: the values of black and white where they are not those
     of 8 bits; reading: how the images were read, with all that was decided on the way filled in.
     """
@@ -82,6 +82,7 @@ class ImageData:
     source: str
     fingerprint: str
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     mirror: bool = False
     range: PixelRange | None = None
     reading: DataOptions = field(default_factory=DataOptions)

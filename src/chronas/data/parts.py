@@ -46,6 +46,7 @@ class Read:
     parts: dict[str, RawPart]
     reading: Reading
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def given_range(options: DataOptions, kind: Kind | None) -> PixelRange | None:
@@ -165,7 +166,7 @@ def without_duplicates(read: Read, classes: Sequence[str], asked: Asked) -> Read
 
     found = find_duplicates(marks, labels, classes, called, asked.options.drop_duplicates)
     if not asked.options.drop_duplicates:
-        return dataclasses.replace(read, notes=(*read.notes, *found.notes))
+        return dataclasses.replace(read, warnings=found.notes)
     stay = {name: np.setdiff1d(np.arange(len(part)), found.drop.get(name, ())) for name, part in read.parts.items()}
     pixels = {name: read.pixels[name][places] for name, places in stay.items()}
     parts = {name: read.parts[name].take(places) for name, places in stay.items()}

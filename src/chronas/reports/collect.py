@@ -163,6 +163,7 @@ def _last_best(files: RunFiles) -> object:
 def _network(data: Json) -> NetworkView:
     per_class = [(text(name), number(value)) for name, value in section(data.get("per_class")).items()]
     confusion = [[int(number(many) or 0) for many in items(row)] for row in items(data.get("confusion"))]
+    mistakes = [[int(number(one) or 0) for one in items(row)] for row in items(data.get("mistakes"))]
     return NetworkView(
         name=text(data.get("name")),
         title=text(data.get("title")) or text(data.get("name")),
@@ -175,6 +176,7 @@ def _network(data: Json) -> NetworkView:
         test_accuracy=number(data.get("test_accuracy")),
         test_loss=number(data.get("test_loss")),
         confusion=tuple(tuple(row) for row in confusion),
+        mistakes=tuple((row[0], row[1], row[2], row[3]) for row in mistakes if len(row) == 4 and min(row) >= 0),
         per_class=tuple((name, value) for name, value in per_class if value is not None),
     )
 
@@ -220,12 +222,14 @@ def _confusion(found: NetworkView | None, data: DataView | None) -> ConfusionVie
     square = found.confusion if side and all(len(row) == side for row in found.confusion) else ()
     if not square and not found.per_class:
         return None
-    names = data.classes if data and len(data.classes) == side else ()
+    known = data.classes if data else ()
+    names = known if len(known) == side or not side else ()
     names = names or tuple(name for name, _ in found.per_class) or tuple(str(i) for i in range(side))
     per_class = found.per_class or tuple(
         (name, 100 * row[i] / sum(row)) for i, (name, row) in enumerate(zip(names, square, strict=False)) if sum(row)
     )
-    return ConfusionView(names, square if len(names) == side else (), per_class)
+    mistakes = tuple(row for row in found.mistakes if max(row[:2]) < len(names)) if not square else ()
+    return ConfusionView(names, square if len(names) == side else (), mistakes, per_class)
 
 
 def _facts(files: RunFiles) -> tuple[tuple[str, str], ...]:

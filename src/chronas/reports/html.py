@@ -109,7 +109,7 @@ def _figures(view: ReportView) -> dict[str, object]:
         "matrix": both(lambda w: confusion(matrix, w), 560, 330)
         if matrix and 0 < len(matrix.counts) <= LARGEST_MATRIX
         else None,
-        "pairs": confused_pairs(matrix, 20) if matrix and len(matrix.counts) > LARGEST_MATRIX else (),
+        "pairs": confused_pairs(matrix, 20) if matrix and not 0 < len(matrix.counts) <= LARGEST_MATRIX else (),
         "per_class": per_class(matrix),
     }
 

@@ -97,12 +97,10 @@ def _softmax(alpha: tuple[float | None, ...]) -> list[float]:
 
 def confused_pairs(view: ConfusionView, most: int) -> tuple[tuple[str, str, int, float], ...]:
     """(true class, predicted class, images, percent of the true class), most images first."""
-    pairs = [
-        (view.classes[i], view.classes[j], many, 100 * many / sum(row))
-        for i, row in enumerate(view.counts)
-        for j, many in enumerate(row)
-        if i != j and many
-    ]
+    found = view.mistakes or tuple(
+        (i, j, many, sum(row)) for i, row in enumerate(view.counts) for j, many in enumerate(row) if i != j and many
+    )
+    pairs = [(view.classes[i], view.classes[j], many, 100 * many / max(1, total)) for i, j, many, total in found]
     return tuple(sorted(pairs, key=lambda pair: (-pair[2], -pair[3], pair[0], pair[1]))[:most])
 
 

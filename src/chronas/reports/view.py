@@ -102,6 +102,7 @@ class NetworkView:
     test_accuracy: float | None
     test_loss: float | None
     confusion: tuple[tuple[int, ...], ...]
+    mistakes: tuple[tuple[int, int, int, int], ...]
     per_class: tuple[tuple[str, float], ...]
 
 
@@ -208,10 +209,15 @@ class StageView:
 
 @dataclass(frozen=True)
 class ConfusionView:
-    """Test images by true class (rows) and predicted class (columns), and percent correct by class."""
+    """Test images by true class (rows) and predicted class (columns), and percent correct by class.
+
+    mistakes  the most frequent ones where there are too many classes for `counts`: (true class, predicted class,
+              images, images of the true class)
+    """
 
     classes: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
+    mistakes: tuple[tuple[int, int, int, int], ...]
     per_class: tuple[tuple[str, float], ...]
 
 

@@ -22,6 +22,11 @@ CHUNK, PIXELS = 500, 500 * 32 * 32
 """Images at a time at most, and pixels of them on a CPU: the clock is looked at in between."""
 LEAST_CHUNK, CHUNK_STREAMED = 16, 128
 
+MOST_IN_MATRIX = 200
+"""With more classes there is no confusion matrix: it grows with their square."""
+MISTAKES = 50
+"""The most frequent mistakes that are kept in any case."""
+
 Left = Callable[[], float]
 """Seconds that are left."""
 
@@ -38,10 +43,19 @@ def remaining(ledger: Ledger) -> Left:
 
 @dataclass(frozen=True)
 class Judgement:
-    """`accuracy` in percent, mean `loss`, `confusion[true][predicted]` counts, of `images` out of `total`."""
+    """How a network does on `images` of `total` images.
+
+    accuracy, loss  in percent, and the mean
+    seen, hits      images of each class, and how many of them are told right
+    mistakes        the most frequent ones: (true class, predicted class, images), most images first
+    confusion       counts[true][predicted]; empty with more than `MOST_IN_MATRIX` classes
+    """
 
     accuracy: float
     loss: float
+    seen: tuple[int, ...]
+    hits: tuple[int, ...]
+    mistakes: tuple[tuple[int, int, int], ...]
     confusion: tuple[tuple[int, ...], ...]
     images: int
     total: int
@@ -53,11 +67,8 @@ class Judgement:
 
     def per_class(self, classes: Sequence[str]) -> dict[str, float]:
         """Accuracy in percent of each class that has images."""
-        return {
-            name: 100 * row[i] / sum(row)
-            for i, (name, row) in enumerate(zip(classes, self.confusion, strict=True))
-            if sum(row)
-        }
+        counts = zip(classes, self.seen, self.hits, strict=True)
+        return {name: 100 * hits / seen for name, seen, hits in counts if seen}
 
 
 @torch.no_grad()
@@ -81,12 +92,12 @@ def judge(
     batches = Batches(split, size, mean=mean, std=std, seed=0, purpose="judge", device=hardware.device, shuffle=False)
     order = torch.randperm(len(split), generator=torch_stream(0, "judge", len(split))).to(split.labels.device)
     loss: Tensor | float = 0.0
-    counts = torch.zeros(classes * classes, dtype=torch.int64, device=hardware.device)
+    told: list[Tensor] = []
     micro, seen, slowest, began = MicroBatches(), 0, 0.0, time.monotonic()
     for images, labels in batches.sequential(size, order):
         logits = _logits(net, images, hardware, micro)
         loss = loss + F.cross_entropy(logits, labels, reduction="sum")
-        counts += torch.bincount(labels * classes + logits.argmax(1), minlength=classes * classes)
+        told.append(labels * classes + logits.argmax(1))
         seen += len(labels)
         if left is not unlimited:
             float(loss)  # a GPU is waited for, so that the clock tells the truth
@@ -95,9 +106,25 @@ def judge(
             if left() < slowest * min(1.0, (len(split) - seen) / size):
                 break
     net.train(was_training)
-    table = counts.view(classes, classes).tolist()
-    hits = sum(table[i][i] for i in range(classes))
-    return Judgement(100 * hits / seen, float(loss) / seen, tuple(tuple(row) for row in table), seen, len(split))
+    return _judgement(torch.cat(told).cpu(), classes, float(loss) / seen, len(split))
+
+
+def _judgement(told: Tensor, classes: int, loss: float, total: int) -> Judgement:
+    """`told`: true class times classes plus predicted class of each image (n,)."""
+    pairs, counts = torch.unique(told, return_counts=True)
+    true, said = pairs // classes, pairs % classes
+    seen = torch.zeros(classes, dtype=torch.int64).index_add_(0, true, counts)
+    right = true == said
+    hits = torch.zeros(classes, dtype=torch.int64).index_add_(0, true[right], counts[right])
+    wrong = torch.stack([true[~right], said[~right], counts[~right]], 1)
+    often = wrong[torch.argsort(-wrong[:, 2], stable=True)[:MISTAKES]].tolist()
+    table: list[list[int]] = []
+    if classes <= MOST_IN_MATRIX:
+        table = torch.bincount(told, minlength=classes * classes).view(classes, classes).tolist()
+    return Judgement(
+        100 * int(hits.sum()) / len(told), loss, tuple(seen.tolist()), tuple(hits.tolist()),
+        tuple((a, b, many) for a, b, many in often), tuple(map(tuple, table)), len(told), total,
+    )  # fmt: skip
 
 
 def chunk_size(split: Split, hardware: Hardware) -> int:
