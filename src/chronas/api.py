@@ -40,7 +40,7 @@ class RunResult:
 
     path         the run folder
     result       the content of result.json
-    interrupted  whether it was asked to stop before its end; `exit_code` is then 130 or 143
+    interrupted  whether it was asked to stop before its end; `exit_code` is then 130, 143 or 129
     """
 
     path: Path
@@ -76,7 +76,7 @@ class Options(DataOptions):
     rival      afterwards train the hand-made residual network for as long as the search and the found network took
     listeners  called with every journal record
     started    a time.monotonic() reading at which the user's clock began; None: now
-    stop       receives Ctrl-C and SIGTERM while the verb works; None: a flag of its own
+    stop       receives Ctrl-C, SIGTERM and SIGHUP while the verb works; None: a flag of its own
     """
 
     space: str | None = None
@@ -153,7 +153,9 @@ def _read_alike(options: Options, spec: RunSpec, data: Any) -> Options:
     if _source_name(data) != spec.data.source:
         return options
     usual = DataOptions()
-    known = {name: getattr(spec.data, name) for name in NAMES if name not in ("limit", "cache")}
+    # What was found in other arrays of the same type says nothing about these.
+    own = ("limit", "cache", *(("range_found", "mirror") if spec.data.source.startswith("<") else ()))
+    known = {name: getattr(spec.data, name) for name in NAMES if name not in own}
     left_open = {name: value for name, value in known.items() if getattr(options, name) == getattr(usual, name)}
     return dataclasses.replace(options, **left_open, seed=spec.seed if options.seed is None else options.seed)
 
@@ -263,6 +265,8 @@ def _load_again(spec: RunSpec, data: Any, streamed: bool | None) -> ImageData:
     if isinstance(data, ImageData):
         return data
     source = words.source if data is None else data
+    if words.cache is not None and not Path(words.cache).is_dir():
+        words = dataclasses.replace(words, cache=None)  # it only saves time
     return load(source, plain(words), seed=spec.seed,
                 max_memory_bytes=None if streamed is None else 0 if streamed else sys.maxsize)  # fmt: skip
 

@@ -167,7 +167,6 @@ def test_limit_below_what_the_split_needs() -> None:
 def test_sizes(tmp_path: Path) -> None:
     fails(folder(tmp_path / "a", {"cat": 3, "dog": 3}, side=7), "7x7", "8x8")
     fails(arrays(side=7), "7x7")
-    fails(arrays(side=225), "225x225", "--size")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -90,3 +90,25 @@ def test_a_cache_that_cannot_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyP
     data = load(photos, cache=str(tmp_path / "cache"))
     assert any("could not be kept" in note and "No space left" in note for note in data.notes)
     assert [file.name for file in (tmp_path / "cache").iterdir()] == ["CACHEDIR.TAG"]
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_another_split_of_the_same_files_finds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deep: bool
+) -> None:
+    photos, cache = folder(tmp_path, deep), str(tmp_path / "cache")
+    first = load(photos, cache=cache)
+    wanted = load(photos, seed=3, val_share=0.3)
+    monkeypatch.setattr(decoding, "open_pixels", lambda *given: 1 / 0)
+    assert load(photos, seed=3, val_share=0.3, cache=cache).fingerprint == wanted.fingerprint
+    assert load(photos, first.reading).fingerprint == first.fingerprint
+    assert len(list((tmp_path / "cache").glob("images-*"))) == 1
+
+
+def test_another_split_without_images_that_cannot_be_read(tmp_path: Path) -> None:
+    photos, cache = folder(tmp_path), str(tmp_path / "cache")
+    (photos / "a" / "04.png").write_bytes(b"x")
+    load(photos, cache=cache, skip_bad=True)
+    for seed in (1, 2):
+        plain = load(photos, seed=seed, skip_bad=True)
+        assert load(photos, seed=seed, cache=cache, skip_bad=True).fingerprint == plain.fingerprint

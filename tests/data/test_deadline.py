@@ -87,3 +87,42 @@ def test_headers_of_streamed_images_count_too(tmp_path: Path) -> None:
     readings = iter(range(10_000))
     with pytest.raises(UsageError, match="is too short"):
         load(folder(tmp_path), max_memory_bytes=0, time=LoadTime(20.0, False, lambda: float(next(readings))))
+
+
+def test_images_that_are_read_twice_are_counted_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for index in range(40):
+        place = tmp_path / "ab"[index % 2]
+        place.mkdir(exist_ok=True)
+        pixels = np.random.default_rng(index).integers(0, 4096, (64, 64), dtype=np.uint16)
+        Image.fromarray(pixels).save(place / f"{index:02d}.png")
+    clock = Clock(monkeypatch, 0.5)
+    with pytest.raises(UsageError, match="about 41"):
+        load(tmp_path, time=LoadTime(60.0, False, clock))
+    assert clock.now < 4
+    clock.now = 1.0
+    assert len(load(tmp_path, time=LoadTime(95.0, False, clock)).train) > 20
+
+
+def test_streamed_data_are_watched_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder(tmp_path)
+    clock = Clock(monkeypatch, 0.0)
+    monkeypatch.setattr("chronas.data.survey.open_pixels", slow := Slow(clock, 2.0))
+    with pytest.raises(UsageError, match="is too short"):
+        load(tmp_path, max_memory_bytes=0, skip_bad=True, time=LoadTime(40.0, False, clock))
+    assert slow.calls < 15
+    monkeypatch.setattr("chronas.data.stream.open_pixels", slow := Slow(clock, 2.0))
+    with pytest.raises(UsageError, match="is too short"):
+        load(tmp_path, max_memory_bytes=0, time=LoadTime(clock.now + 40.0, False, clock))
+    assert slow.calls < 30
+
+
+class Slow:
+    """`open_pixels` that takes its time."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self.clock, self.seconds, self.calls = clock, seconds, 0
+
+    def __call__(self, *given: object) -> object:
+        self.calls += 1
+        self.clock.now += self.seconds
+        return open_pixels(*given)  # type: ignore[arg-type]

@@ -145,8 +145,11 @@ def test_what_needs_a_size() -> None:
 
 
 def test_arrays_keep_their_size_or_are_refused() -> None:
-    with pytest.raises(DataError, match="300x300"):
-        load((np.zeros((20, 300, 300), np.uint8), np.arange(20) % 2))
+    with pytest.raises(DataError, match="7x7"):
+        load((np.zeros((20, 7, 7), np.uint8), np.arange(20) % 2))
+    large = load((np.zeros((20, 300, 300), np.uint8), np.arange(20) % 2), time=LoadTime(30.0))
+    assert large.train.shape == (1, 224, 224)
+    assert any("300 x 300 pixels are brought to 224 x 224" in note for note in large.notes)
     images = np.random.default_rng(0).integers(0, 256, (20, 30, 50), dtype=np.uint8)
     padded = load((images, np.arange(20) % 2), size=20, fit="pad")
     assert padded.train.shape == (1, 20, 20)

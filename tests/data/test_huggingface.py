@@ -16,7 +16,7 @@ from PIL import Image
 from chronas.data.formats.huggingface import dataset as huggingface
 from chronas.data.load import load
 from chronas.data.options import DataOptions
-from chronas.data.raw import Encoded, Member, Raw, RawPart
+from chronas.data.raw import Encoded, Held, Member, Raw, RawPart
 from chronas.data.stream import StreamedSplit
 from chronas.errors import DataError, UnknownNameError
 
@@ -286,7 +286,8 @@ def test_images_that_do_not_fit_into_memory_stay_in_the_file(tmp_path: Path, mon
     for place in range(2):
         write(tmp_path / f"train-{place}.parquet", table(range(12 * place, 12 * place + 12)), rows=5)
     held = read(tmp_path)
-    assert all(isinstance(item.content, bytes) for item in items(held))
+    assert all(isinstance(item.content, Held) for item in items(held))
+    first = load(tmp_path, max_memory_bytes=0)
     whole = load(tmp_path)
     monkeypatch.setattr(huggingface, "HELD_SHARE", 0)
     raw = read(tmp_path)
@@ -302,6 +303,7 @@ def test_images_that_do_not_fit_into_memory_stay_in_the_file(tmp_path: Path, mon
     assert load(tmp_path).fingerprint == whole.fingerprint
     streamed = load(tmp_path, max_memory_bytes=0)
     assert streamed.streamed
+    assert streamed.fingerprint == first.fingerprint, "a run goes on whatever memory is free"
     assert isinstance(streamed.train, StreamedSplit)
     shown = {int(streamed.train.read(place)[0, 0, 0]) for place in range(len(streamed.train))}
     assert shown == {int(image[0, 0, 0]) for image in whole.train.images}

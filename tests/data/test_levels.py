@@ -56,7 +56,8 @@ def test_every_form_gives_the_pixels_of_8_bits(
     eight_bits: ImageData, change: Callable[[np.ndarray], np.ndarray], word: str
 ) -> None:
     data = load((change(pictures()), LABELS), test_share=0)
-    assert data.reading.range == word
+    assert data.range is not None
+    assert data.range.word == word
     assert same(data, eight_bits)
     assert any(f"{word} are black and white (found from the training images)" in note for note in data.notes)
 
@@ -85,7 +86,8 @@ def test_an_overshoot_in_the_test_part_alone_changes_nothing(eight_bits: ImageDa
     other[0, 0, 0] = 1.01
     data = load(((images, LABELS), (other, LABELS)))
     assert data.test is not None
-    assert data.reading.range == "0:1"
+    assert data.range is not None
+    assert data.range.word == "0:1"
     assert int(data.test.images.float().mean()) == int(eight_bits.train.images.float().mean())
     assert any("in the test images values from 0 to 1.01 are clipped" in note for note in data.notes)
 
@@ -95,6 +97,8 @@ def test_an_overshoot_in_the_test_part_alone_changes_nothing(eight_bits: ImageDa
     [
         (lambda x: x / 255, lambda x: x.astype(float), "255"),
         (lambda x: x * 0.999, lambda x: x / 255, "0:255 are black and white .found"),
+        (lambda x: x * 0.999, lambda x: np.where(np.arange(16) == 3, 1.0000001, x / 255), "0:255 are black and white"),
+        (lambda x: x.astype(np.uint16) * 257, lambda x: x.astype(np.uint16) * 16, "0:65535 are black"),
         (lambda x: x.astype(np.uint16) * 16, lambda x: x.astype(np.uint16), "0:4095 are black and white .found"),
         (lambda x: x.astype(np.uint16) * 16, lambda x: x.astype(np.uint16) * 257, "65535"),
         (lambda x: x / 255, lambda x: x, "different number types"),
@@ -134,7 +138,8 @@ def test_a_given_range(eight_bits: ImageData) -> None:
 
 def test_the_few_levels_of_scikit_learns_digits(eight_bits: ImageData) -> None:
     data = load((pictures() // 16 * 1.0, LABELS), test_share=0)
-    assert data.reading.range == "0:15"
+    assert data.range is not None
+    assert data.range.word == "0:15"
     assert same(data, eight_bits, most=16)
     assert any("largest pixel value is 15 of 255" in note for note in load((pictures() // 16, LABELS)).notes)
 
@@ -172,7 +177,8 @@ def test_image_files_of_more_than_8_bits(
 ) -> None:
     deep = load(deep_folder(tmp_path / "deep", scale, form, floating), test_share=0,
                 max_memory_bytes=0 if streamed else None)  # fmt: skip
-    assert deep.reading.range == word
+    assert deep.range is not None
+    assert deep.range.word == word
     assert sum(f"{word} are black and white" in note for note in deep.notes) == 1
     shallow = load(folder_of_8_bits(tmp_path / "shallow"), test_share=0, max_memory_bytes=0 if streamed else None)
     one, other = (
@@ -214,7 +220,7 @@ def test_a_range_of_deep_images_leaves_those_of_8_bits_alone(tmp_path: Path) -> 
     whole = load(place, test_share=0)
     Image.fromarray(pictures()[1]).save(place / "c1" / "01.png")
     again = load(place, whole.reading, test_share=0)
-    assert again.reading.range == "0:4095"
+    assert again.reading.range_found == "integer:0:4095"
     assert same(whole, again)
 
 
@@ -244,3 +250,68 @@ def png_of_16_bit_colours(values: np.ndarray) -> bytes:
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
     head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_what_was_found_is_not_found_again(tmp_path: Path, streamed: bool) -> None:
+    place, most = deep_folder(tmp_path, 4095), 0 if streamed else None
+    first = load(place, max_memory_bytes=most)
+    assert first.reading.range is None
+    assert first.reading.range_found == "integer:0:4095"
+    again = load(place, first.reading, max_memory_bytes=most)
+    assert again.fingerprint == first.fingerprint
+    assert again.range == first.range
+    assert not any("black and white" in note for note in again.notes)
+
+
+def test_outliers_that_the_first_run_clips_do_not_stop_the_next() -> None:
+    images = pictures(200) * 0.999
+    images[3, 4, 4], images[5, 5, 5] = -9999.0, 1000.0
+    labels = np.arange(200) % 3
+    first = load((images, labels))
+    assert any("values from -9999 to 1000 are clipped" in note for note in first.notes)
+    assert load((images, labels), first.reading).fingerprint == first.fingerprint
+    assert load((images, labels), range="0:255").range is not None
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_parts_of_image_files_are_compared(tmp_path: Path, streamed: bool) -> None:
+    deep_folder(tmp_path / "train", 4095)
+    deep_folder(tmp_path / "test", 65535)
+    with pytest.raises(DataError, match="0:4095 are black and white"):
+        load(tmp_path, max_memory_bytes=0 if streamed else None)
+
+
+@pytest.mark.parametrize("word", ["0:1", "0:15"])
+def test_a_given_range_that_image_files_of_8_bits_contradict(tmp_path: Path, word: str) -> None:
+    with pytest.raises(DataError, match=f"{word} are black and white"):
+        load(folder_of_8_bits(tmp_path), range=word)
+
+
+def test_large_arrays_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = pictures(50).astype(np.uint16) * 16
+    whole = Seen.of(values)
+    monkeypatch.setattr("chronas.data.levels.CHUNK", 100)
+    assert Seen.of(values.transpose(0, 2, 1)) == whole
+
+
+def test_dark_images_that_are_held_out_are_no_contradiction() -> None:
+    images = pictures(200).astype(np.uint16) * 16
+    first = load((images, LABELS[:60].tolist() * 3 + LABELS[:20].tolist()))
+    held = {bytes(one.numpy().tobytes()) for one in first.val.images}
+    scaled = PixelRange(0, 4095, "integer").to_bytes(images)
+    for place, one in enumerate(scaled):
+        if one[None].tobytes() in held:
+            images[place] //= 32
+    dark = load((images, LABELS[:60].tolist() * 3 + LABELS[:20].tolist()))
+    assert dark.range is not None
+    assert dark.range.word == "0:4095"
+    assert int(dark.val.images.max()) < 10
+
+
+def test_white_that_is_a_little_above_1_everywhere() -> None:
+    images = (pictures() / 255).astype(np.float32)
+    images[images > 0.9] = np.float32(1.0000001)
+    data = load((images, LABELS))
+    assert data.range is not None
+    assert data.range.word == "0:1"

@@ -23,6 +23,7 @@ import torch
 from sample_bundle import even, kernels, logits, residual, rgb
 from torch import nn
 
+from chronas.data.levels import PixelRange
 from chronas.deploy import export as exporting
 from chronas.deploy import graph
 from chronas.deploy.bundle import Bundle, load_bundle
@@ -79,6 +80,24 @@ def test_onnx(tmp_path: Path, make: Callable[[], Bundle]) -> None:
     assert json.loads(notes["architecture"]) == json.loads(json.dumps(bundle.architecture.to_json()))
     assert f"(batch, {bundle.task.channels}, {bundle.task.height}, {bundle.task.width})" in notes["input"]
     assert str(Path(graph.__file__).parent).encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (None, "pixels divided by 255"),
+        (PixelRange(0, 4095, "integer"), "pixels divided by 4095 (of images of 8 bits: by 255)"),
+        (PixelRange(-1, 1, "float"), "pixels less -1, divided by 2 (of images of 8 bits: by 255)"),
+        (PixelRange(0, 15, "uint8"), "pixels divided by 15"),
+    ],
+)
+def test_what_is_exported_says_how_pixels_come_to_0_and_1(tmp_path: Path, found: PixelRange | None, words: str) -> None:
+    bundle = dataclasses.replace(kernels(), range=found, fit="pad")
+    told = graph.metadata(bundle)
+    assert words in told["input"]
+    assert told["range"] == ("0:255" if found is None else found.word)
+    assert "longer side" in told["resize"]
+    assert words in export(bundle, "python", tmp_path / "model").read_text()
 
 
 @needs_onnx

@@ -166,8 +166,9 @@ def test_the_range_of_the_training_holds(tmp_path: Path) -> None:
     for row, values in zip(found.rows, (pixels, pixels // 8, pixels), strict=True):
         assert row.probabilities == pytest.approx(_probabilities(bundle, torch.from_numpy(values)[None]), abs=0.03)
     deep(tmp_path / "other.png", 65535)
-    failed = predict_each(bundle, [tmp_path / "other.png"]).failed
-    assert "0:4095 are black and white (as in the training)" in failed[str(tmp_path / "other.png")]
+    mixed = predict_each(bundle, [tmp_path / "other.png", tmp_path / "a.png"])
+    assert "0:4095 were black and white in the training" in mixed.failed[str(tmp_path / "other.png")]
+    assert [row.image for row in mixed.rows] == [str(tmp_path / "a.png")]
 
 
 def test_a_given_range_of_8_bits_and_another_fit(tmp_path: Path) -> None:
@@ -179,3 +180,18 @@ def test_a_given_range_of_8_bits_and_another_fit(tmp_path: Path) -> None:
     assert read[0, 0, -1] == 204
     row = predict(bundle, [tmp_path / "a.png"])[0]
     assert row.probabilities == pytest.approx(_probabilities(bundle, read), abs=1e-5)
+
+
+def test_images_without_a_common_range_are_read_each_by_itself(tmp_path: Path) -> None:
+    deep(tmp_path / "a.png", 4095)
+    Image.fromarray(np.full((8, 8), -3.5, np.float32)).save(tmp_path / "b.tif")
+    Image.fromarray(np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)).save(tmp_path / "c.tif")
+    found = predict_each(kernels(), [tmp_path / name for name in ("a.png", "b.tif", "c.tif")])
+    assert [Path(row.image).name for row in found.rows] == ["a.png", "c.tif"]
+    assert "save it with 8 bits" in found.failed[str(tmp_path / "b.tif")]
+
+
+def test_a_training_on_few_levels_is_told(tmp_path: Path) -> None:
+    _save(tmp_path / "a.png", 8, 8)
+    bundle = replace(kernels(), range=PixelRange(0, 16, "float"))
+    assert "In the training 0:16 were black and white" in predict_each(bundle, [tmp_path / "a.png"]).notes[0]

@@ -76,6 +76,8 @@ def add_data_options(parser: Parser) -> None:
     }  # fmt: skip
     for field in dataclasses.fields(DataOptions):
         told = field.metadata
+        if told["kind"] == "hidden":
+            continue
         words = dict(kinds[told["kind"]])
         if told["metavar"]:
             words["metavar"] = told["metavar"]

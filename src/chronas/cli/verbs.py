@@ -23,7 +23,7 @@ VERBS = {
     "train": Verb("chronas.cli.train", "RUN DATA --budget 1h", "train a found architecture from scratch"),
     "resume": Verb("chronas.cli.resume", "RUN", "go on with a run that was stopped or killed"),
     "report": Verb("chronas.cli.report", "RUN", "write the HTML report of a run, finished or not"),
-    "show": Verb("chronas.cli.show", "RUN|FILE.json", "an architecture, its layers and its cost"),
+    "show": Verb("chronas.cli.show", "RUN|ARCHITECTURE", "an architecture, its layers and its cost"),
     "predict": Verb("chronas.cli.predict", "RUN IMAGE...", "class and probability of images"),
     "export": Verb(
         "chronas.cli.export", "RUN --format onnx", "the trained network as onnx, torch, safetensors or python"

@@ -52,10 +52,10 @@ def assemble(raw: Raw, source: str, asked: Asked) -> ImageData:
         asked = asked.with_size(size)
         notes += more
         if too_large(parts, source, asked):
-            return _from_disk(leave_on_disk(parts, asked), raw, source, notes, asked)
-        read = decoded(parts, source, asked)
+            return _from_disk(leave_on_disk(parts, raw.parts, asked), raw, source, notes, asked)
+        read = decoded(parts, raw.parts, asked)
     else:
-        read = converted(parts, source, asked)
+        read = converted(parts, raw.parts, source, asked)
     _check_after_leaving_out(read.parts, raw.classes)
     return _from_memory(without_duplicates(read, raw.classes, asked), raw, source, notes, asked)
 
@@ -89,7 +89,8 @@ def _decided(
         mirror, notes = found.use, [*notes, found.note]
     options: DataOptions = dataclasses.replace(
         asked.options, size=None if reading.frame is None else reading.frame[0],
-        range=None if reading.range is None else reading.range.word, mirror="yes" if mirror else "no",
+        range_found=None if reading.range is None or reading.range.given else reading.range.mark,
+        mirror="yes" if mirror else "no",
         test_share=asked.options.held_for_test,
     )  # fmt: skip
     return dataclasses.replace(data, notes=tuple(notes), mirror=mirror, range=reading.range, reading=options)

@@ -7,9 +7,11 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -26,23 +28,18 @@ SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55"
 
 
 def cached(
-    folder: Path,
-    items: Sequence[Encoded],
-    how: Reading,
-    parts: Sequence[tuple[str, int]],
-    skip_bad: bool,
-    make: Callable[[], Decoded],
+    folder: Path, items: Sequence[Encoded], how: Reading, skip_bad: bool, make: Callable[[], Decoded]
 ) -> tuple[Decoded, str]:
     """What `make` decodes, out of `folder` where it was decoded before.
 
     The name of the file there is a hash of the images' names, sizes and times and of how they are read, so other
-    images, and images that were changed, are decoded anew.
+    images, and images that were changed, are decoded anew. The order of the images is no part of it: another split
+    of the same files finds them.
 
     Args:
         folder: where decoded images are kept; made where it is not there.
         items: the images.
         how: how they are read.
-        parts: names and lengths of the parts that follow each other in `items`.
         skip_bad: whether images may be missing that could not be read then.
         make: decodes them.
 
@@ -54,21 +51,35 @@ def cached(
     """
     try:
         _make(folder)
-        key = _key(items, how, parts)
+        marks = [_mark(item) for item in items]
     except (FileExistsError, NotADirectoryError):
         raise UsageError(f"--cache {folder} is a file; name a folder.") from None
     except OSError as error:
         raise UsageError(f"--cache {folder} cannot be used: {error.strerror or error}.") from None
-    file = folder / f"images-{key}.safetensors"
+    order = np.asarray(sorted(range(len(items)), key=marks.__getitem__), dtype=np.int64)
+    file = folder / f"images-{_key([marks[i] for i in order], how)}.safetensors"
     found = _read(file)
     if found is not None and (skip_bad or not found.unreadable):
-        return found, f"Decoded images were taken from {file}."
+        return _ordered(found, order), f"Decoded images were taken from {file}."
     made = make()
     try:
-        _write(file, made)
+        _write(file, _ordered(made, np.argsort(order)))
     except (OSError, SafetensorError) as error:
         return made, f"The decoded images could not be kept in {folder}: {getattr(error, 'strerror', None) or error}."
     return made, f"The decoded images are kept in {file} ({file.stat().st_size / 2**20:.1f} MiB) for the next run."
+
+
+def _ordered(found: Decoded, order: npt.NDArray[np.int64]) -> Decoded:
+    """`found` of images of which number i is number order[i] from now on."""
+    numbers = order[found.kept]
+    ranks = np.argsort(numbers, kind="stable")
+    return replace(found, pixels=found.pixels[ranks], kept=numbers[ranks])
+
+
+def _mark(item: Encoded) -> str:
+    with contextlib.suppress(FileNotFoundError):  # what is not there is named when it is decoded
+        return f"{item.name}\0{item.stamp()}\0"
+    return f"{item.name}\0"
 
 
 def _make(folder: Path) -> None:
@@ -80,11 +91,12 @@ def _make(folder: Path) -> None:
         raise NotADirectoryError(str(folder))
 
 
-def _key(items: Sequence[Encoded], how: Reading, parts: Sequence[tuple[str, int]]) -> str:
-    digest = hashlib.blake2b(repr((FORMAT, how, tuple(parts))).encode(), digest_size=16)
-    for item in items:
-        with contextlib.suppress(FileNotFoundError):  # what is not there is named when it is decoded
-            digest.update(f"{item.name}\0{item.stamp()}\0".encode("utf-8", "surrogateescape"))
+def _key(marks: Sequence[str], how: Reading) -> str:
+    # A range that was found follows from the images.
+    asked = how if how.range is None or how.range.given else replace(how, range=None)
+    digest = hashlib.blake2b(f"{FORMAT} {asked.mark}".encode(), digest_size=16)
+    for mark in marks:
+        digest.update(mark.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

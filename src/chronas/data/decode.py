@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,8 @@ PIECE_BYTES = 1 << 22
 SHARE_SMALL, SHARE_LARGE, SHARE_HUGE = 2000, 64, 4
 LARGE_BYTES, HUGE_BYTES = 1 << 13, 1 << 20
 COLUMNS = 8 + len(DEPTHS)
-WHOLE, FLOAT = 1.0, 2.0
+WHOLE, FLOAT, EIGHT = 1.0, 2.0, 3.0
+KINDS: dict[float, Kind] = {WHOLE: "integer", FLOAT: "float", EIGHT: "uint8"}
 Watch = Callable[[int, int], None]
 
 
@@ -71,7 +72,7 @@ def decode(
         items: the images.
         how: how each is read.
         skip_bad: leave out unreadable ones.
-        parts: names and lengths of the parts that follow each other in `items`; the first decides the range of
+        parts: names and lengths of the parts that follow each other in `items`; the first name decides the range of
             images of more than 8 bits where `how` has none. Empty: all are one part.
         watch: called with (images done, all images) now and then; may raise to end the work.
 
@@ -83,25 +84,32 @@ def decode(
             whose pixels do not fit the range.
         MixedSizesError: images differ in size where `how` has no frame.
     """
-    # Images of more than 8 bits are looked at before they are read, also where the user says what to find in them.
-    eight_bits = how.range is None or how.range.kind == "uint8"
-    canvas = _Canvas(items, how if eight_bits else Reading(how.frame, how.fit))
-    faults = canvas.work(range(len(items)), watch)
+    # What the user says of black and white is compared with the images first, as what is found from them.
+    look_first = how.range is None or how.range.given
+    canvas = _Canvas(items, replace(how, range=None) if look_first else how, eight_bits=_given_for_8_bits(how))
+    faults = canvas.work(range(len(items)), canvas.counted(watch))
     found = how.range
     notes: list[str] = []
     deep = np.flatnonzero(canvas.looks[:, 0])
     if len(deep):
-        found, notes = _range_of(canvas, deep, parts or (("training", len(items)),), how.range)
-        canvas.how = Reading(how.frame, how.fit, found)
-        faults |= canvas.work(deep.tolist(), watch)
+        given = how.range if look_first else None
+        found, notes = _range_of(canvas, deep, parts or (("training", len(items)),), given)
+        canvas.how, canvas.eight_bits = replace(how, range=found), False
+        done = len(items)
+        faults |= canvas.work(deep.tolist(), lambda now, total: watch(done + now, done + total))
     return canvas.finish(faults, skip_bad, found, tuple(notes))
+
+
+def _given_for_8_bits(how: Reading) -> bool:
+    return how.range is not None and how.range.given and how.range.kind == "uint8"
 
 
 class _Canvas:
     """The array being filled, and what was seen of images that need a range."""
 
-    def __init__(self, items: Sequence[Encoded], how: Reading) -> None:
-        self.items, self.how = items, how
+    def __init__(self, items: Sequence[Encoded], how: Reading, eight_bits: bool) -> None:
+        # eight_bits: whether images of 8 bits are only looked at, since they get a range, too
+        self.items, self.how, self.eight_bits = items, how, eight_bits
         self.typical = _typical_bytes(items)
         large = self.typical > LARGE_BYTES
         enough = SHARE_HUGE if self.typical > HUGE_BYTES else SHARE_LARGE if large else SHARE_SMALL
@@ -125,6 +133,15 @@ class _Canvas:
             if not isinstance(head, str):
                 return index, head.height, head.width
         return 0, SMALLEST, SMALLEST
+
+    def counted(self, watch: Watch) -> Watch:
+        """`watch` of the first pass, which counts that images that need a range are read once more."""
+
+        def look(done: int, total: int) -> None:
+            again = int((self.looks[:, 0] != 0).sum())
+            watch(done, total + round(total * again / max(1, done)))
+
+        return look
 
     def work(self, indices: Sequence[int], watch: Watch) -> Faults:
         """Decode the images at `indices`; a reason for each unreadable one, the size of each that differs."""
@@ -167,6 +184,9 @@ class _Canvas:
                 continue
             except DAMAGED as error:
                 faults[index] = reason(error)
+                continue
+            if self.eight_bits:
+                self.looks[index] = (EIGHT, *_row(Seen.of(pixels)))
                 continue
             self.grey[index] = grey
             if pixels.shape[:2] == self.pixels.shape[1:3]:
@@ -221,20 +241,21 @@ def _range_of(
     canvas: _Canvas, deep: npt.NDArray[np.int64], parts: Sequence[tuple[str, int]], given: PixelRange | None
 ) -> tuple[PixelRange, list[str]]:
     """The range of the images at `deep`, found in the first part that has such, and notes; all parts must fit it."""
-    kinds = set(canvas.looks[deep, 0].tolist())
-    if len(kinds) > 1:
-        raise DataError(_both_kinds(canvas, deep))
-    kind: Kind = "float" if FLOAT in kinds else "integer"
-    looks: list[tuple[str, Seen]] = []
+    codes = sorted(set(canvas.looks[deep, 0].tolist()))
+    if len(codes) > 1:
+        raise DataError(both_kinds(*(canvas.items[int(next(i for i in deep if canvas.looks[i, 0] == code))].name
+                                     for code in codes[:2])))  # fmt: skip
+    kind = KINDS[codes[0]]
+    looks: dict[str, list[Seen]] = {}
     start = 0
     for name, length in parts:
-        rows = canvas.looks[[i for i in deep if start <= i < start + length and canvas.looks[i, 3]], 1:]
-        if len(rows):
-            looks.append((name, joined(map(_seen, rows))))
+        for i in deep[(deep >= start) & (deep < start + length)]:
+            if canvas.looks[i, 3]:
+                looks.setdefault(name, []).append(_seen(canvas.looks[i, 1:]))
         start += length
     if not looks:
         raise DataError(f"{canvas.items[int(deep[0])].name} and others like it hold NaN or infinite values.")
-    return settled(looks, kind, given)
+    return settled([(name, joined(found)) for name, found in looks.items()], kind, given)
 
 
 def settled(
@@ -267,9 +288,9 @@ def settled(
     return chosen, [note + ("; " + ", ".join(lost) if lost else "") + "."]
 
 
-def _both_kinds(canvas: _Canvas, deep: npt.NDArray[np.int64]) -> str:
-    names = [canvas.items[int(next(i for i in deep if canvas.looks[i, 0] == kind))].name for kind in (WHOLE, FLOAT)]
+def both_kinds(whole: str, floating: str) -> str:
+    """The error for two images that have no common range."""
     return (
-        f"{names[0]} holds whole numbers of more than 8 bits and {names[1]} floating-point numbers: they have no "
+        f"{whole} holds whole numbers of more than 8 bits and {floating} floating-point numbers: they have no "
         "common range. Save all images in one form."
     )

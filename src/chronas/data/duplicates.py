@@ -39,7 +39,7 @@ def find_duplicates(
     """Compare all images of all parts by their marks.
 
     What is left out: of the training images those that equal a test or validation image, of the validation images
-    those that equal a test image, all but test images under two labels, and later copies in one part.
+    those that equal a test image, those under two labels, and later copies. Test images stay.
 
     Args:
         marks: a number (n,) for each image of a part, equal for equal images.
@@ -55,7 +55,7 @@ def find_duplicates(
     if every.counts.max(initial=1) == 1:
         return Duplicates({}, ())
     two_labels, copies = every.two_labels, every.copies
-    leave = every.elsewhere | copies | (two_labels & (every.part != every.places.get("test", -1)))
+    leave = (every.elsewhere | copies | two_labels) & ~every.tests
     drop = {part: every.index[leave & (every.part == place)] for part, place in every.places.items()}
     end = "left out (--drop-duplicates)" if dropped else "kept; --drop-duplicates leaves them out"
     kinds = [(every.elsewhere & (every.earliest == every.places[part]),
@@ -64,11 +64,11 @@ def find_duplicates(
     kinds += [(two_labels, "images stand under two labels"), (copies, "images are copies of another with its label")]
 
     def told(which: Flags, text: str) -> str:
-        found = np.flatnonzero(which)
+        found = np.flatnonzero(which & leave if dropped else which)
         shown = "; ".join(every.example(int(place), classes, name) for place in found[:EXAMPLES])
         return f"{len(found)} {text}, pixel by pixel, {end}: {shown}{' ...' if len(found) > EXAMPLES else '.'}"
 
-    notes = tuple(told(which, text) for which, text in kinds if which.any())
+    notes = tuple(told(which, text) for which, text in kinds if (which & leave if dropped else which).any())
     return Duplicates({part: found for part, found in drop.items() if len(found)}, notes)
 
 
@@ -110,6 +110,11 @@ class _Every:
     def copies(self) -> Flags:
         """All but the first of equal images in one part under one label."""
         return np.asarray(~self.first & ~self.elsewhere & ~self.two_labels & (self.counts > 1))
+
+    @property
+    def tests(self) -> Flags:
+        """The test images, which stay as they are."""
+        return np.asarray(self.part == self.places.get("test", -1))
 
     def example(self, place: int, classes: Sequence[str], name: Name) -> str:
         """An image and one that equals it, in words; one of another label, where there is such."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -63,8 +64,8 @@ def choose_frame(items: Sequence[Encoded], heads: Sequence[Header], fit: str, sp
         The side, one of `CANDIDATES` or the size that nearly all images have.
     """
     sizes = [(head.height, head.width) for head in heads]
-    common = max(set(sizes), key=sizes.count)
-    if sizes.count(common) >= COMMON * len(sizes) and common[0] == common[1] and SMALLEST <= common[0] <= LARGEST:
+    common, often = Counter(sizes).most_common(1)[0]
+    if often >= COMMON * len(sizes) and common[0] == common[1] and SMALLEST <= common[0] <= LARGEST:
         return Frame(common[0], f"Nearly all images are {common[0]} x {common[0]} pixels: all are brought to that.")
     short = float(np.median([min(size) for size in sizes]))
     seconds = UNCOUNTED if spare.seconds is None else max(1.0, spare.seconds - spare.clock())

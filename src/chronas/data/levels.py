@@ -6,6 +6,7 @@ Images of 8 bits need no decision. Whole numbers of more bits and floating-point
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -26,8 +27,12 @@ HOT = 1e-5
 OVERSHOOT = 0.5
 """Floating-point pixels may lie so far outside of 0..1, as a share of it: resizing overshoots by less."""
 MOSTLY = 0.5
+ONE = 1 + 0.5 / 255
+"""What is not above this is white in 0..1, whatever its last digits."""
 DIM = 64
 """Whole numbers that stay below this are of few bits, as the 0..16 of scikit-learn's digits."""
+DARKER = 15
+"""Images whose own range is so many times smaller than that of the training images are of another one."""
 CHUNK = 1 << 22
 
 
@@ -47,7 +52,27 @@ class PixelRange:
     @property
     def word(self) -> str:
         """The form of --range: "0:4095"."""
-        return f"{self.low:.9g}:{self.high:.9g}"
+        return f"{_written(self.low)}:{_written(self.high)}"
+
+    @property
+    def mark(self) -> str:
+        """The form in which a range that was found is kept: "integer:0:4095"."""
+        return f"{self.kind}:{self.word}"
+
+    @classmethod
+    def of_mark(cls, text: str) -> PixelRange:
+        """The inverse of `mark`.
+
+        Raises:
+            DataError: for another form.
+        """
+        found = re.fullmatch(r"(uint8|integer|float):([^:]+):([^:]+)", text)
+        try:
+            if found is None:
+                raise ValueError
+            return cls(float(found[2]), float(found[3]), found[1])  # type: ignore[arg-type]
+        except ValueError:
+            raise DataError(f"{text!r} is no range that a run has found.") from None
 
     def to_bytes(self, values: Values) -> Pixels:
         """Values of any number type as uint8, clipped; shape stays."""
@@ -57,6 +82,11 @@ class PixelRange:
             scaled = (values[here].astype(np.float64) - self.low) * (255 / (self.high - self.low))
             out[here] = np.rint(scaled, out=scaled).clip(0, 255, out=scaled)
         return out
+
+
+def _written(value: float) -> str:
+    """A number as people write it, in full: 4095, 0.1."""
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def kind_of(dtype: np.dtype[np.generic]) -> Kind | None:
@@ -71,7 +101,7 @@ class Seen:
     """What is known of many pixels.
 
     low, high   the smallest and the largest value
-    count       pixels; `lit` of them are not 0, `over_one` are above 1
+    count       pixels; `lit` of them are not 0, `over_one` are above 1 by more than rounding hides
     whole       whether all are whole numbers
     above       how many are above each of `DEPTHS`
     below_zero  how many are below 0
@@ -89,9 +119,7 @@ class Seen:
     @classmethod
     def of(cls, values: Values) -> Seen:
         """Look at `values`, which must be finite."""
-        flat = values.reshape(-1)
-        found = [_look(flat[start : start + CHUNK]) for start in range(0, len(flat), CHUNK)]
-        return joined(found)
+        return joined(_look(values[here]) for here in _parts(values))
 
     def share_above(self, high: float) -> float:
         """The share of pixels above `high`, as far as it is known: of 1 and of `DEPTHS`, else 0 or 1."""
@@ -103,7 +131,7 @@ def _look(values: Values) -> Seen:
     whole = values.dtype.kind != "f" or bool(np.all(np.trunc(values) == values))
     above = tuple(int((values > depth).sum()) for depth in DEPTHS)
     return Seen(
-        float(values.min()), float(values.max()), values.size, int(np.count_nonzero(values)), int((values > 1).sum()),
+        float(values.min()), float(values.max()), values.size, int(np.count_nonzero(values)), int((values > ONE).sum()),
         int((values < 0).sum()), whole, above,
     )  # fmt: skip
 
@@ -182,20 +210,22 @@ def check_alike(seen: Seen, chosen: PixelRange, where: str, origin: str) -> None
     Raises:
         DataError: the values lie far outside of the range, or all in a small corner of it.
     """
-    wide = chosen.high - chosen.low
-    too_far = max(seen.share_above(chosen.high), seen.below_zero / seen.count if chosen.low == 0 else 0.0) > RARE
-    if chosen.kind == "float":
-        room = OVERSHOOT * wide
-        too_far |= seen.low < chosen.low - room or seen.high > chosen.high + room
-    dark = chosen.low == 0 and (
-        (chosen.kind == "float" and wide >= DEPTHS[0] and seen.high <= 1 and not seen.whole)
-        or (chosen.kind == "integer" and wide > DEPTHS[0] and seen.high <= DEPTHS[0])
-    )
-    if too_far or (dark and not chosen.given):
+    below = seen.below_zero / seen.count if chosen.low == 0 else float(seen.low < 2 * chosen.low - chosen.high)
+    too_far = max(seen.share_above(chosen.high), below) > RARE
+    if too_far or (not chosen.given and _much_darker(seen, chosen)):
         raise DataError(
             f"{where}: values reach from {seen.low:g} to {seen.high:g}, but {chosen.word} are black and white "
             f"({origin}). Bring all images to one range, or pass --range LOW:HIGH."
         )
+
+
+def _much_darker(seen: Seen, chosen: PixelRange) -> bool:
+    """Whether the range of these images alone would be a small corner of `chosen`."""
+    try:
+        own = found_range(seen, chosen.kind, "")
+    except DataError:
+        return False
+    return DARKER * own.high <= chosen.high
 
 
 def clipped(seen: Seen, chosen: PixelRange) -> str | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from chronas.data.frame import choose_frame
-from chronas.data.parts import Asked, every_header, given_range, items_of, kind_of_images
+from chronas.data.parts import Asked, every_header, items_of, kind_of_images, known_range, titles
 from chronas.data.pixels import MixedSizesError, Reading
 from chronas.data.raw import RawPart
 from chronas.data.stream import StreamedSplit, files_fingerprint, streamed
@@ -59,11 +59,12 @@ def too_large(parts: dict[str, RawPart], source: str, asked: Asked) -> bool:
     return True
 
 
-def leave_on_disk(parts: dict[str, RawPart], asked: Asked) -> OnDisk:
+def leave_on_disk(parts: dict[str, RawPart], given: Collection[str], asked: Asked) -> OnDisk:
     """Look at all headers and decode a sample.
 
     Args:
         parts: the parts, of encoded images on the disk.
+        given: those that the data came with.
         asked: how they are read.
 
     Returns:
@@ -73,8 +74,8 @@ def leave_on_disk(parts: dict[str, RawPart], asked: Asked) -> OnDisk:
         DataError: for unreadable images.
         UsageError: where even that takes longer than the time.
     """
-    items, options = items_of(parts), asked.options
-    found, notes = _surveyed(parts, asked)
+    items = items_of(parts)
+    found, notes = _surveyed(parts, given, asked)
     splits: dict[str, StreamedSplit] = {}
     left, start = {}, 0
     for name, part in parts.items():
@@ -85,21 +86,26 @@ def leave_on_disk(parts: dict[str, RawPart], asked: Asked) -> OnDisk:
         names = "; ".join(items[i].name for i in sorted(found.bad)[:20])
         notes.append(f"{len(found.bad)} unreadable image(s) left out: {names}")
     notes.append("The images do not fit in memory and are read from disk while training.")
-    if options.drop_duplicates or options.cache:
-        notes.append("--drop-duplicates and --cache do nothing for images that are read from disk.")
-    sample, labels = splits["train"].sample(STATISTICS_SAMPLE)
+    notes.append("Equal images were not looked for, and none are kept decoded, since they are not all read beforehand.")
+    sample, labels = splits["train"].sample(STATISTICS_SAMPLE, asked.time.watch())
     return OnDisk(splits, left, sample, labels, found.reading, files_fingerprint(splits.values()), tuple(notes))
 
 
-def _surveyed(parts: dict[str, RawPart], asked: Asked) -> tuple[Survey, list[str]]:
+def _surveyed(parts: dict[str, RawPart], given: Collection[str], asked: Asked) -> tuple[Survey, list[str]]:
     """What the images have in common, at one size; and notes."""
     items, options = items_of(parts), asked.options
-    given = given_range(options, kind_of_images(items) if options.range else None)
-    watch = asked.time.watch()
+    known = known_range(options, lambda: kind_of_images(items))
+    called = titles(parts, given)
+    lengths = [(called[name], len(part)) for name, part in parts.items()]
+
+    def look(size: int | None) -> Survey:
+        reading = Reading.square(size, options.fit, known)
+        return survey(items, reading, options.skip_bad, lengths, asked.time.watch)
+
     try:
-        found = survey(items, Reading.square(options.size, options.fit, given), options.skip_bad, watch)
+        found = look(options.size)
         return found, list(found.notes)
     except MixedSizesError:
         frame = choose_frame(items, every_header(items), options.fit, asked.time, len(parts["train"]))
-    found = survey(items, Reading.square(frame.size, options.fit, given), options.skip_bad, watch)
+    found = look(frame.size)
     return found, [frame.note, *found.notes]

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from chronas.errors import UnknownNameError, UsageError
@@ -19,6 +20,13 @@ SMALLEST, LARGEST = 8, 224
 FITS = ("crop", "pad", "stretch")
 MIRRORS = ("auto", "yes", "no")
 USUAL_TEST_SHARE = 0.1
+TYPES: Mapping[str, Any] = {
+    "whole": int, "decimal": int | float, "text": str, "hidden": str, "flag": bool, "fit": str, "mirror": str,
+}  # fmt: skip
+NOUNS = {
+    "whole": "a whole number", "decimal": "a number", "text": "text", "hidden": "text", "flag": "True or False",
+    "fit": "one of " + ", ".join(FITS), "mirror": "one of " + ", ".join(MIRRORS),
+}  # fmt: skip
 
 
 def word(kind: str, metavar: str, text: str, default: Any = None) -> Any:
@@ -38,11 +46,13 @@ class DataOptions:
     test_share     share held out for the test where there are no test images; 0: none; None: 0.1
     limit          use only so many training images
     skip_bad, skip_empty   go on without unreadable images, without classes that have no image
-    drop_duplicates        leave out training images that stand in another part or under another label, and copies
+    drop_duplicates        leave out training and validation images that stand in another part or under another label,
+                           and copies
     config_name    the configuration of a Hugging Face data set that has several
     labels, image_column, label_column   a table of labels (CSV or TSV) for a folder of images, and its columns
     label_regex    the label in a file's name, as the first group of a regular expression
     cache          a folder that keeps decoded images for the next run
+    range_found    no word of users: the range that a run found ("integer:0:4095"), which is not found again
     """
 
     size: int | None = word("whole", "N", "bring all images to N x N pixels (default: as they are, or chosen)")
@@ -62,9 +72,25 @@ class DataOptions:
     label_column: str | None = word("text", "NAME", "its column of labels (default: guessed from the header)")
     label_regex: str | None = word("text", "RE", r"the label in file names, e.g. '^([a-z]+)\.' for cat.1.png")
     cache: str | None = word("text", "DIR", "keep decoded images there for the next run on the same files")
+    range_found: str | None = word("hidden", "", "")
+
+    def __post_init__(self) -> None:
+        # As people write them in Python: mirror=False, range=(0, 1), labels=Path("labels.csv").
+        said: dict[str, Any] = {"mirror": self.mirror, "range": self.range, "labels": self.labels, "cache": self.cache}
+        for name, value in said.items():
+            if isinstance(value, bool):
+                value = "yes" if value else "no"
+            elif isinstance(value, tuple | list):
+                value = ":".join(map(str, value))
+            object.__setattr__(self, name, str(value) if isinstance(value, Path) else value)
 
     def check(self) -> None:
         """Raise UsageError for a word that no data can fit."""
+        for field_ in dataclasses.fields(DataOptions):
+            value, wanted = getattr(self, field_.name), TYPES[field_.metadata["kind"]]
+            unsaid = value is None and field_.default is None
+            if not unsaid and (not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool)):
+                raise UsageError(f"{field_.name} must be {NOUNS[field_.metadata['kind']]}, but got {value!r}.")
         if self.size is not None and not SMALLEST <= self.size <= LARGEST:
             raise UsageError(f"The size must lie between {SMALLEST} and {LARGEST} pixels, but it is {self.size}.")
         if self.val_share is not None and not 0 < self.val_share < 1:

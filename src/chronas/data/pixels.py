@@ -41,6 +41,11 @@ class Reading:
     fit: str = "crop"
     range: PixelRange | None = None
 
+    @property
+    def mark(self) -> str:
+        """What changes when other pixels come out, whoever decided it."""
+        return f"{self.frame} {self.fit} {None if self.range is None else self.range.mark}"
+
     @classmethod
     def square(cls, size: int | None, fit: str = "crop", range: PixelRange | None = None) -> Reading:
         """Into a square of `size` pixels, or as they are."""
@@ -121,12 +126,12 @@ def image_pixels(image: Image.Image, how: Reading) -> tuple[Pixels, bool]:
     if "exif" in image.info:
         image = ImageOps.exif_transpose(image) or image
     grey = image.mode in GREY_MODES
+    if ";16" in raw and not grey and not np.asarray(image)[..., :3].any():
+        raise ValueError("its colours have 16 bits of which only the lower 8 are used; save it with 8 bits")
     if is_deep(image.mode):
         image = Image.fromarray(_shallow(deep_values(image), how.range))
     elif image.mode != "RGB":
         image = _plain(image)
-    if ";16" in raw and not grey and not np.asarray(image).any():
-        raise ValueError("its colours have 16 bits of which only the lower 8 are used; save it with 8 bits")
     if how.range is not None and how.range.kind == "uint8":
         image = Image.fromarray(how.range.to_bytes(np.asarray(image)))
     if how.frame is not None:

@@ -52,6 +52,27 @@ class Member(ABC):
 
 
 @dataclass(frozen=True)
+class Held(Member):
+    """A member whose bytes are at hand: all that is told of it is as of the member, so nothing depends on memory."""
+
+    member: Member
+    content: bytes
+
+    @property
+    def nbytes(self) -> int:
+        """As of the member."""
+        return self.member.nbytes
+
+    def read(self) -> bytes:
+        """The encoded image."""
+        return self.content
+
+    def stamp(self) -> str:
+        """As of the member."""
+        return self.member.stamp()
+
+
+@dataclass(frozen=True)
 class Encoded:
     """One image that is not decoded yet: its name in messages, and its file, its place in one, or its bytes."""
 

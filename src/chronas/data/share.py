@@ -12,13 +12,19 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from chronas.processes import deaf
+
+T = TypeVar("T")
+R = TypeVar("R")
 MOST = 16
 CLAIMED, DONE = 1, 2
 
@@ -45,6 +51,32 @@ def shared_zeros(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     except OSError as error:
         raise MemoryError(f"no {count / 2**20:.0f} MiB for images: {error.strerror}") from error
     return np.frombuffer(memory, dtype=np.uint8)[:count].reshape(shape)
+
+
+def in_threads(
+    do: Callable[[T], R], items: Sequence[T], threads: int, watch: Callable[[int, int], None] = lambda done, total: None
+) -> list[R]:
+    """Call `do` for each of `items`, some at a time.
+
+    Args:
+        do: what to do; mostly waits for the disk or computes outside of Python.
+        items: what to do it with.
+        threads: how many at a time.
+        watch: called with (done, all) after each; where it raises, no other is begun.
+
+    Returns:
+        The results, in order.
+    """
+    found: list[R] = []
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for one in pool.map(do, items):
+                found.append(one)
+                watch(len(found), len(items))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return found
 
 
 def share(
@@ -95,7 +127,8 @@ def _begun(
         return None
     process = context.Process(target=_help, args=(do, states, rank, workers, send), daemon=True)
     try:
-        process.start()
+        with deaf():
+            process.start()
     except OSError:
         receive.close()
         return None
@@ -139,8 +172,15 @@ def _work(
 def _help(
     do: Callable[[int], Faults], states: npt.NDArray[np.uint8], rank: int, workers: int, send: Connection
 ) -> None:
-    # The parent answers Ctrl-C; its handlers must not run here as well.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    send.send_bytes(json.dumps(list(_work(do, states, rank, workers, lambda: None).items())).encode())
+    # The parent answers Ctrl-C and a closed terminal; its handlers must not run here as well. It may end this process.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+    parent = os.getppid()
+
+    def look() -> None:
+        if os.getppid() != parent:
+            os._exit(1)  # nobody waits for the rest
+
+    send.send_bytes(json.dumps(list(_work(do, states, rank, workers, look).items())).encode())
     send.close()

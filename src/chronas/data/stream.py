@@ -14,7 +14,7 @@ from chronas.data.order import Order
 from chronas.data.pixels import DAMAGED, Reading, fit_channels, open_pixels
 from chronas.data.prefetch import read_ahead
 from chronas.data.raw import Encoded, Pixels, RawPart
-from chronas.data.share import cores
+from chronas.data.share import cores, in_threads
 from chronas.errors import DataError
 
 MOST_WORKERS = 8
@@ -43,10 +43,18 @@ class StreamedSplit(Split):
         blocks = [places[start : start + size] for start in range(0, len(places), size)]
         return self.read_ahead(blocks, min(size, len(places)))
 
-    def sample(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Some images (at most `count`, evenly spaced) as (n, c, h, w) uint8, and their labels (n,)."""
+    def sample(
+        self, count: int, watch: Callable[[int, int], None] = lambda done, total: None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Some images (at most `count`, evenly spaced) as (n, c, h, w) uint8, and their labels (n,).
+
+        Args:
+            count: the most images.
+            watch: called with (images done, all images); may raise to end the work.
+        """
         places = np.linspace(0, len(self) - 1, min(count, len(self))).astype(int)
-        return torch.stack([self.read(int(place)) for place in places]), self.labels[torch.from_numpy(places)]
+        images = in_threads(self.read, places.tolist(), cores(), watch)
+        return torch.stack(images), self.labels[torch.from_numpy(places)]
 
     def read(self, index: int) -> torch.Tensor:
         """Image `index` as (c, h, w) uint8. Raises DataError when it cannot be read or has another size."""
@@ -83,7 +91,7 @@ def files_fingerprint(splits: Iterable[StreamedSplit]) -> str:
     """A hash (32 hex digits) of shapes, labels, names and file sizes, without reading any image."""
     digest = hashlib.blake2b(digest_size=16)
     for split in splits:
-        digest.update(repr((split.shape, split.reading)).encode())
+        digest.update(repr((split.shape, split.reading.mark)).encode())
         digest.update(split.labels.numpy().data)
         for item in split.files:
             digest.update(f"{item.name}\0{item.nbytes}\0".encode("utf-8", "surrogateescape"))

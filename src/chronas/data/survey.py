@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 
-import numpy as np
-
-from chronas.data.decode import settled
+from chronas.data.decode import both_kinds, settled
 from chronas.data.fit import check_size
-from chronas.data.levels import Kind, Seen, joined
+from chronas.data.levels import Seen, joined
 from chronas.data.pixels import (
     DAMAGED,
     DeepImageError,
@@ -25,6 +21,7 @@ from chronas.data.pixels import (
     unreadable_message,
 )
 from chronas.data.raw import Encoded
+from chronas.data.share import cores, in_threads
 from chronas.errors import DataError
 
 THREADS = 8
@@ -60,15 +57,17 @@ def first_size(items: Sequence[Encoded]) -> tuple[int, int] | None:
 
 
 def survey(
-    items: Sequence[Encoded], how: Reading, skip_bad: bool, watch: Callable[[int, int], None] = lambda done, total: None
-) -> Survey:
+    items: Sequence[Encoded], how: Reading, skip_bad: bool, parts: Sequence[tuple[str, int]] = (),
+    watches: Callable[[], Callable[[int, int], None]] = lambda: lambda done, total: None,
+) -> Survey:  # fmt: skip
     """Read every header; with `skip_bad` decode every image, so that no bad one is met in the middle of a training.
 
     Args:
         items: the images.
         how: how they are to become pixels.
         skip_bad: leave out unreadable ones.
-        watch: called with (images done, all images); may raise to end the work.
+        parts: names and lengths of the parts that follow each other in `items`, the training images first.
+        watches: makes a function that is called with (images done, all images) of one pass; it may raise to end it.
 
     Returns:
         What they have in common.
@@ -77,19 +76,10 @@ def survey(
         DataError: for unreadable images (unless `skip_bad`), and values that fit no range.
         MixedSizesError: for mixed sizes where `how` has no frame.
     """
-    heads: list[Header | str] = []
-    with ThreadPoolExecutor(THREADS) as pool:
-        try:
-            for head in pool.map(read_header, items):
-                heads.append(head)
-                watch(len(heads), len(items))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    how, notes = _with_range(items, heads, how)
+    heads = in_threads(read_header, items, THREADS, watches())
+    how, notes = _with_range(items, heads, parts or (("training", len(items)),), how)
     if skip_bad:
-        with ThreadPoolExecutor(THREADS) as pool:
-            heads = list(pool.map(partial(_whole, how=how), items, heads))
+        heads = in_threads(lambda pair: _whole(*pair, how), list(zip(items, heads, strict=True)), cores(), watches())
     bad = {i: head for i, head in enumerate(heads) if isinstance(head, str)}
     good = {i: head for i, head in enumerate(heads) if not isinstance(head, str)}
     if bad and (not skip_bad or not good):
@@ -107,26 +97,46 @@ def survey(
     return Survey((1 if grey else 3, *(how.frame or (height, width))), bad, how, tuple(notes))
 
 
-def _with_range(items: Sequence[Encoded], heads: Sequence[Header | str], how: Reading) -> tuple[Reading, list[str]]:
-    """`how` with the range of images of more than 8 bits, from decoding some of them, and notes."""
+def _with_range(
+    items: Sequence[Encoded], heads: Sequence[Header | str], parts: Sequence[tuple[str, int]], how: Reading
+) -> tuple[Reading, list[str]]:
+    """`how` with the range of images of more than 8 bits, from decoding some of each part, and notes."""
     deep = [i for i, head in enumerate(heads) if not isinstance(head, str) and head.deep]
-    if not deep:
+    floating = {head.floating for i in deep if not isinstance(head := heads[i], str)}
+    if not deep or (how.range is not None and not how.range.given):
         return how, []
-    looks: list[Seen] = []
-    kinds: list[Kind] = []
-    for place in np.linspace(0, len(deep) - 1, min(LOOKED_AT, len(deep))).astype(int):
-        try:
-            open_pixels(items[deep[int(place)]], replace(how, range=None))
-        except DeepImageError as found:
-            with contextlib.suppress(ValueError):  # named when all are read
-                looks.append(found.seen)
-                kinds.append(found.kind)
-        except DAMAGED:
-            continue  # named when all are read
+    if len(floating) > 1:
+        names = (next(items[i].name for i in deep if heads[i].floating is kind) for kind in (False, True))  # type: ignore[union-attr]
+        raise DataError(both_kinds(*names))
+    looks: dict[str, list[Seen]] = {}
+    start = 0
+    for name, length in parts:
+        found = _looks(items, [i for i in deep if start <= i < start + length], how)
+        if found:
+            looks.setdefault(name, []).extend(found)
+        start += length
     if not looks:
         return how, []
-    chosen, notes = settled([("training", joined(looks))], kinds[0], how.range)
+    seen = [(name, joined(found)) for name, found in looks.items()]
+    chosen, notes = settled(seen, "float" if True in floating else "integer", how.range)
     return replace(how, range=chosen), notes
+
+
+def _looks(items: Sequence[Encoded], deep: Sequence[int], how: Reading) -> list[Seen]:
+    """What is seen of some of the images at `deep`, evenly spaced."""
+
+    def look(place: int) -> Seen | None:
+        try:
+            open_pixels(items[place], replace(how, range=None))
+        except DeepImageError as found:
+            with contextlib.suppress(ValueError):
+                return found.seen
+        except DAMAGED:
+            pass  # named when all are read
+        return None
+
+    step = max(1, len(deep) // LOOKED_AT)
+    return [one for one in in_threads(look, deep[::step], cores()) if one is not None]
 
 
 def _whole(item: Encoded, head: Header | str, how: Reading) -> Header | str:

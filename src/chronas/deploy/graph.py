@@ -56,6 +56,23 @@ def random_images(task: Task, count: int) -> Tensor:
     return torch.rand(count, task.channels, task.height, task.width, generator=generator)
 
 
+FITTED = {
+    "crop": "shorter side to the input's size (bicubic, antialiased), then the centre",
+    "pad": "longer side to the input's size (bicubic, antialiased), in the middle of black",
+    "stretch": "both sides to the input's size (bicubic, antialiased)",
+}
+
+
+def scaling(bundle: Bundle) -> str:
+    """How pixels come to 0..1 for an exported network, in words."""
+    found = bundle.range
+    if found is None or (found.low, found.high) == (0, 255):
+        return "pixels divided by 255"
+    shift = f" less {found.low:g}," if found.low else ""
+    of = {"uint8": "", "integer": " (of images of 8 bits: by 255)", "float": " (of images of 8 bits: by 255)"}
+    return f"pixels{shift} divided by {found.high - found.low:g}{of[found.kind]}"
+
+
 def metadata(bundle: Bundle) -> dict[str, str]:
     """What travels in exported files beside the weights: text per key, lists as JSON."""
     task = bundle.task
@@ -65,10 +82,11 @@ def metadata(bundle: Bundle) -> dict[str, str]:
         "classes": json.dumps(list(bundle.classes)),
         "mean": json.dumps(list(bundle.mean)),
         "std": json.dumps(list(bundle.std)),
-        "input": f"{INPUT}: float32 (batch, {task.channels}, {task.height}, {task.width}), {colour} pixels"
-        " divided by 255, so in 0..1; the normalisation by mean and std is part of the graph",
+        "input": f"{INPUT}: float32 (batch, {task.channels}, {task.height}, {task.width}), {colour} {scaling(bundle)},"
+        " so in 0..1; the normalisation by mean and std is part of the graph",
         "output": "probabilities: float32 (batch, classes) after the softmax; logits: the same before it",
-        "resize": "shorter side to the input's size (bicubic, antialiased), then the centre",
+        "range": "0:255" if bundle.range is None else bundle.range.word,
+        "resize": FITTED[bundle.fit],
         "architecture": json.dumps(bundle.architecture.to_json()),
         "notation": bundle.architecture.notation,
     }

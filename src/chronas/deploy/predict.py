@@ -11,7 +11,7 @@ import torch
 from chronas.data.batches import Normalise
 from chronas.data.decode import settled
 from chronas.data.formats.files.folder import SUFFIXES, image_files
-from chronas.data.levels import Kind, PixelRange, Seen, joined
+from chronas.data.levels import DIM, Kind, PixelRange, Seen, check_alike, found_range, joined
 from chronas.data.pixels import DAMAGED, LISTED, DeepImageError, Reading, fit_channels, open_pixels, reason
 from chronas.data.raw import Encoded, Pixels
 from chronas.deploy.bundle import Bundle
@@ -97,22 +97,59 @@ def predict_each(bundle: Bundle, images: Sequence[Path]) -> Predictions:
     # Images of more than 8 bits are read once the range of all of them is known.
     shallow = bundle.range if bundle.range is not None and bundle.range.kind == "uint8" else None
     _predict_at(bundle, paths, range(len(paths)), shallow, rows, deep, failed)
-    notes: list[str] = []
+    notes = _low(bundle)
     for kind in dict.fromkeys(kind for kind, _ in deep.values()):
-        places = [place for place, (own, _) in deep.items() if own == kind]
+        looks = {place: seen for place, (own, seen) in deep.items() if own == kind}
         known = bundle.range if bundle.range is not None and bundle.range.kind == kind else None
-        if known is not None:
-            known = replace(known, given=True)  # one dark image is no sign of another range
-        try:
-            chosen, told = settled(
-                [("given", joined(deep[place][1] for place in places))], kind, known, "as in the training"
-            )
-        except DataError as error:
-            failed |= {str(paths[place]): str(error) for place in places}
-            continue
-        notes += told if known is None else []
-        _predict_at(bundle, paths, places, chosen, rows, {}, failed)
+        if known is None:
+            # Nothing is known of such images but what they show themselves.
+            found, told = _found_together(looks, kind, paths, failed)
+            notes += told
+        else:
+            found = {place: known for place, seen in looks.items() if _fits(seen, known, str(paths[place]), failed)}
+        for chosen in dict.fromkeys(found.values()):
+            places = [place for place, own in found.items() if own == chosen]
+            _predict_at(bundle, paths, places, chosen, rows, {}, failed)
     return Predictions(tuple(rows[place] for place in sorted(rows)), failed, tuple(notes))
+
+
+def _fits(seen: Seen, known: PixelRange, name: str, failed: dict[str, str]) -> bool:
+    """Whether an image can be meant in the range of the training; if not, `failed` says why."""
+    try:
+        # As one that was given: one dark image is no sign of another range.
+        check_alike(seen, replace(known, given=True), name, "")
+    except DataError:
+        failed[name] = (f"its values reach from {seen.low:g} to {seen.high:g}, but {known.word} were black and white "
+                        "in the training")  # fmt: skip
+        return False
+    return True
+
+
+def _found_together(
+    looks: Mapping[int, Seen], kind: Kind, paths: Sequence[Path], failed: dict[str, str]
+) -> tuple[dict[int, PixelRange], list[str]]:
+    """The range of each image: of all together, or where they do not fit together of each alone."""
+    try:
+        chosen, told = settled([("given", joined(looks.values()))], kind, None)
+        return dict.fromkeys(looks, chosen), told
+    except DataError:
+        found = {}
+    for place, seen in looks.items():
+        try:
+            found[place] = found_range(seen, kind, str(paths[place]))
+        except DataError:
+            failed[str(paths[place])] = (f"its values reach from {seen.low:g} to {seen.high:g}, and black and white "
+                                         "cannot be told from that; save it with 8 bits")  # fmt: skip
+    return found, []
+
+
+def _low(bundle: Bundle) -> list[str]:
+    """A note where images of 8 bits may be meant otherwise than the training's numbers were."""
+    found = bundle.range
+    if found is None or found.kind == "uint8" or not 1 < found.high - found.low < DIM:
+        return []
+    return [f"In the training {found.word} were black and white; in files of 8 bits 0:255 are. Files that hold the "
+            "training's numbers as they are come out too dark: scale them."]  # fmt: skip
 
 
 def _predict_at(
@@ -166,7 +203,11 @@ def _expand(images: Sequence[Path]) -> tuple[list[Path], dict[str, str]]:
     failed = {}
     for path in map(Path, images):
         if path.is_dir():
-            inside = image_files(path)
+            try:
+                inside = image_files(path)
+            except DataError as error:
+                failed[str(path)] = str(error)
+                continue
             paths += inside
             if not inside:
                 failed[str(path)] = f"a folder without images ({', '.join(sorted(SUFFIXES))})"

@@ -16,7 +16,7 @@ from torch import nn
 from torch.fx import Node
 
 from chronas.deploy.bundle import Bundle, state_tensors
-from chronas.deploy.graph import export_program
+from chronas.deploy.graph import export_program, scaling
 
 aten = torch.ops.aten
 
@@ -26,7 +26,7 @@ Needs torch and safetensors. The weights lie beside this file, in {name}.safeten
 
     import {name}
     net = {name}.load()
-    {name}.probabilities(net, images)  # images: float32 (batch, {channels}, {height}, {width}), pixels / 255
+    {name}.probabilities(net, images)  # images: float32 (batch, {channels}, {height}, {width}), {scaling}
 """
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ def write_source(bundle: Bundle, name: str) -> tuple[str, bytes]:
         channels=task.channels,
         height=task.height,
         width=task.width,
+        scaling=scaling(bundle),
         imports="\n".join(imports),
         classes=repr(bundle.classes),
         mean=repr(bundle.mean),

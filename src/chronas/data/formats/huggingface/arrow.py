@@ -36,7 +36,7 @@ class ArrowShard(Shard):
         found = self._table.column(name)
         return found if part is None else _field(found, part)
 
-    def contents(self, name: str, hold: bool) -> list[bytes | Member | None]:
+    def contents(self, name: str, hold: bool) -> list[Member | None]:
         """As of `Shard.contents`; never held, for the system keeps what was read as long as it can."""
         import pyarrow.compute as pc
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chronas.data.formats.huggingface.shards import Shard
-from chronas.data.raw import Member
+from chronas.data.raw import Held, Member
 
 
 class ParquetShard(Shard):
@@ -41,34 +41,33 @@ class ParquetShard(Shard):
             raise self.damaged(error) from None
         return found if part is None else _field(found, part)
 
-    def contents(self, name: str, hold: bool) -> list[bytes | Member | None]:
+    def contents(self, name: str, hold: bool) -> list[Member | None]:
         """As of `Shard.contents`."""
         import pyarrow as pa
 
-        found: list[bytes | Member | None] = []
+        found: list[Member | None] = []
         about = self.file.stat()
         mark = f"{self.file}\0{about.st_size}\0{about.st_mtime_ns}\0{name}"
         for group in range(self._about.num_row_groups):
-            size = self._about.row_group(group)
-            whole = None if hold else self._has_all(group, name)
-            if whole is not None:
-                each = size.total_byte_size // max(1, size.num_rows)
+            about_group = self._about.row_group(group)
+            whole = self._has_all(group, name)
+            each = about_group.total_byte_size // max(1, about_group.num_rows)
+            if whole is not None and not hold:
                 found += [
                     ParquetCell(str(self.file), name, group, row, each, mark) if whole else None
-                    for row in range(size.num_rows)
+                    for row in range(about_group.num_rows)
                 ]
                 continue
             try:
-                cells = read_cells(str(self.file), group, name)
+                cells = read_cells(str(self.file), group, name).to_pylist()
             except (pa.ArrowException, OSError) as error:
                 raise self.damaged(error) from None
-            if hold:
-                found += cells.to_pylist()
-            else:
-                found += [
-                    ParquetCell(str(self.file), name, group, row, len(cell), mark) if (cell := one.as_py()) else None
-                    for row, one in enumerate(cells)
-                ]
+            for row, content in enumerate(cells):
+                if not content:
+                    found.append(None)
+                    continue
+                cell = ParquetCell(str(self.file), name, group, row, len(content) if whole is None else each, mark)
+                found.append(Held(cell, content) if hold else cell)
         return found
 
     def _has_all(self, group: int, name: str) -> bool | None:

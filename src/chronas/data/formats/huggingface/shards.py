@@ -32,7 +32,7 @@ class Shard(ABC):
         """A column, or one part of a column of structs, as a chunked Arrow array."""
 
     @abstractmethod
-    def contents(self, name: str, hold: bool) -> list[bytes | Member | None]:
+    def contents(self, name: str, hold: bool) -> list[Member | None]:
         """The encoded image of each row: in memory with `hold`, else its place; None where a row has none."""
 
     def damaged(self, error: Exception) -> DataError:
