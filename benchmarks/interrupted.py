@@ -7,7 +7,6 @@ Times are of one thread on an idle machine: its processor time is what counts.
 from __future__ import annotations
 
 import argparse
-import copy
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -137,16 +136,22 @@ def _cut_off(ledger: Any, clock: Clock, accuracy: Any, advance: Any, unfinished:
 
 
 def _variants(one: Any, accuracy: Any, scale: float) -> dict[str, float]:
-    """Test accuracy of each way to give an unfinished network."""
-    net, schedule = copy.deepcopy(one.net), one.schedule
+    """Test accuracy of each way to give an unfinished network, in the order in which a stopped run does it.
+
+    The network is that of the training, so that the annealing finds its velocities; its statistics are put back.
+    """
+    net, schedule = one.net, one.schedule
+    buffers, training = {name: value.clone() for name, value in net.named_buffers()}, net.training
     values = {KINDS[0]: accuracy(net)}
     schedule.renew_norms(net)
     values[KINDS[1]] = accuracy(net)
-    start = net if schedule.stale_norms else one.net
     for kind, seconds in zip(KINDS[2:], ANNEALED, strict=True):
-        made = schedule.annealed(start, seconds * scale, time.process_time)
+        made = schedule.annealed(net, seconds * scale, time.process_time)
         # Where there is time for a few steps at most, the weights stay as they are.
-        values[kind] = values[KINDS[0]] if made is None else accuracy(made)
+        values[kind] = values[KINDS[1]] if made is None else accuracy(made)
+    for name, value in net.named_buffers():
+        value.copy_(buffers[name])
+    net.train(training)
     return values
 
 

@@ -291,7 +291,7 @@ def _carried(folder: RunFolder) -> float:
     for record in records:
         if record["kind"] == "start":
             check_format(record.get("format"), 1, f"{folder.journal.path} (journal of a run)")
-    # Where a failure ended the run, evaluations after the newest snapshot are replayed, which adds their time.
-    kept = [r for r in records if r["kind"] in ("snapshot", "start") or r.get("event") in ("begin", "end")
-            or (r["kind"] == "end" and r["reason"] != "failed")]  # fmt: skip
+    # Not up to the end of the run: keeping a model and writing the report come after the last snapshot and are no part
+    # of the work, and evaluations after it, where a failure ended the run, are replayed, which adds their time.
+    kept = [r for r in records if r["kind"] in ("snapshot", "start") or r.get("event") in ("begin", "end")]
     return float(kept[-1]["t"]) if kept else 0.0

@@ -27,7 +27,7 @@ from chronas.training.evaluators import SharedWeights, ShortTraining, SupernetSl
 from chronas.training.network import plan
 from chronas.training.scores import UntrainedScore
 from chronas.training.supernet import Slice, SupernetSettings, SupernetTrainer
-from chronas.training.unfinished import Unfinished
+from chronas.training.unfinished import Unfinished, stopped
 from chronas.unfinished import Keeper
 from chronas.windows import Windows
 from chronas.work import Choices, Evaluate, Work
@@ -57,15 +57,17 @@ class SearchStage:
         executor, recover = self._executor(method, ledger)
         stage = Stage("search", method, executor, ledger, context.clock, on_best=self._on_best,
                       on_slice=self._on_slice, recover=recover)  # fmt: skip
+        self.keeper.begin("search", self.space, lambda: self._networks(method, executor, ledger))
         with self._closing:
             reason = Driver(self.folder, stage, context.stop, list(context.listeners)).run()
         if reason == "interrupted":
-            self.keeper.keep("search", self.space, self._networks(method, executor, ledger))
+            self.keeper.keep()
         self._inspect(method, ledger.progress)
         if reason == "finished":
             self._conclude(method)
             if context.spec.verb == "fit":
-                self.keeper.carry(self._networks(method, executor, ledger))
+                ended = stopped(ledger)
+                self.keeper.carry(lambda: self._networks(method, executor, ended))
             else:
                 self._drop_unfinished()
             context.record({"kind": "stage", "stage": "search", "event": "end", "name": "search", "what": "search",
@@ -85,6 +87,7 @@ class SearchStage:
         """A search leaves no network: what an interruption had left was the training so far, which is over."""
         remove_bundle(self.folder.model_folder)
         self.account.result["unfinished"] = None
+        self.keeper.end()
 
     def _conclude(self, method: Method) -> None:
         spec, best = self.context.spec, self._best_of(method)

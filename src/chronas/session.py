@@ -57,6 +57,8 @@ class Session:
         except Exception as failure:
             # The failure itself is what the user must hear of, also where the disk takes no more.
             with contextlib.suppress(Exception):
+                self.keeper.keep()
+            with contextlib.suppress(Exception):
                 self._close("failed", str(failure) or type(failure).__name__)
             raise
 

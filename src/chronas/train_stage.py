@@ -6,7 +6,7 @@ import dataclasses
 import math
 import shlex
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +33,12 @@ from chronas.training.recipes import Recipe
 from chronas.unfinished import Keeper
 from chronas.windows import Windows
 
-JUDGING_MARGIN, MOST_MARGIN = 1.25, 1.3
+JUDGING_MARGIN, MOST_MARGIN = 1.5, 1.3
 """How much longer than measured judging may take before it looks at a part of the images only; more beside others."""
+ROOM = 0.3
+"""Seconds for a last step that takes longer than the steps before it, and a first batch to judge that does."""
+MOST_GROWTH = 3.0
+"""How much more than at first is kept back for closing at most: judging ends with the clock in any case."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,34 @@ class Network:
     title: str
     architecture: Architecture
     recipe: Recipe | None = None
+
+
+class Reserve:
+    """What a training's ledger keeps back for its closing, which is known better with every look at the images.
+
+    The middle one of all measurements counts, at most `MOST_GROWTH` times the first: one look that was slow or fast
+    says little. Where the reserve shrinks, progress waits for the clock: it never falls, so no learning rate rises.
+
+    closing   what closing takes where a look took so many seconds
+    """
+
+    def __init__(self, ledger: Ledger, closing: Callable[[float], float]) -> None:
+        self.ledger, self.closing = ledger, closing
+        self._first, self._looks, self._progress = ledger.reserve, [0.0], 0.0
+
+    def looked(self, seconds: float) -> None:
+        """The newest look took `seconds`; told again after every slice."""
+        ledger, looks = self.ledger, self._looks
+        if seconds != looks[-1]:
+            looks.append(seconds)
+        if len(looks) > 2:
+            middle = statistics.median([self._first, *map(self.closing, looks[1:])])
+            wanted = min(middle, MOST_GROWTH * self._first)
+            if wanted < ledger.reserve:
+                waiting = ledger.opening + (ledger.seconds - ledger.opening) / self._progress
+                wanted = min(ledger.reserve, max(wanted, ledger.budget.amount - waiting))
+            ledger.reserve = wanted
+        self._progress = max(1e-9, ledger.progress)
 
 
 class TrainStage:
@@ -68,17 +100,19 @@ class TrainStage:
         self.account.begin(f"train {network.name}", ledger)
         recipe = network.recipe or context.recipe
         trainer = NetworkTrainer(net, context.data, recipe, context.hardware, seed, **_slice(ledger))
-        executor = InlineExecutor(trainer, {})
+        executor, images = InlineExecutor(trainer, {}), len(context.data.val)
+        reserve = Reserve(ledger, lambda seconds: self._closing(seconds / images))
         stage = Stage(network.name, TrainOne(network.architecture), executor, ledger, context.clock,
                       outcome="epoch", recover=trainer.calm,
-                      on_slice=lambda method, progress: self._on_slice(trainer, ledger))  # fmt: skip
+                      on_slice=lambda method, progress: self._on_slice(trainer, reserve))  # fmt: skip
+        if network.name == "found":
+            choices, space = network.architecture.choices, network.architecture.space
+            self.keeper.begin("found", space, lambda: executor.unfinished(choices, ledger))
         reason = Driver(context.folder, stage, context.stop, list(context.listeners)).run()
         if reason == "finished":
             self._conclude(network, net, trainer, ledger)
-        elif network.name == "found":
-            architecture = network.architecture
-            networks = executor.unfinished(architecture.choices, ledger)
-            self.keeper.keep(network.name, architecture.space, networks)
+        else:
+            self.keeper.keep()
         self.account.end(f"train {network.name}", ledger)
         return reason
 
@@ -107,10 +141,10 @@ class TrainStage:
         least = math.ceil(context.spec.budget.amount - left + 2 * closing)
         raise UsageError(f"{words} Give a budget of at least {least} s.")
 
-    def _on_slice(self, trainer: NetworkTrainer, ledger: Ledger) -> None:
+    def _on_slice(self, trainer: NetworkTrainer, reserve: Reserve) -> None:
         if trainer.look_seconds:
             # What judging takes here is known better by now than when the stage began.
-            ledger.reserve = self._closing(trainer.look_seconds / len(self.context.data.val))
+            reserve.looked(trainer.look_seconds)
         if self.account.report_due:
             self.account.report()
 
@@ -136,7 +170,7 @@ class TrainStage:
         """What closing a training takes, where judging takes `seconds` an image."""
         images = len(self.context.data.val) + len(self.context.data.test or ())
         margin = JUDGING_MARGIN * min(MOST_MARGIN, self.account.slowness)
-        return margin * seconds * images + self.account.filing_seconds
+        return margin * seconds * images + ROOM * self.account.slowness + self.account.filing_seconds
 
     def _judge(self, net: nn.Module, images: Split, left: Left = unlimited) -> Judgement:
         data = self.context.data
@@ -180,6 +214,7 @@ class TrainStage:
         with self.context.stop.held():
             save_bundle(self.context.folder.model_folder, self.context.bundle(net, network.architecture, metrics))
         self.account.result["unfinished"] = None
+        self.keeper.end()
 
     def _note_parts(self, name: str, row: Mapping[str, Any]) -> None:
         """Say where there was no time to look at all images."""

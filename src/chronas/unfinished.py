@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import torch
 from torch import nn
 
 from chronas import nets
@@ -13,11 +16,18 @@ from chronas.account import Account
 from chronas.architecture import Architecture
 from chronas.context import Context
 from chronas.deploy.bundle import MODEL, save_bundle
-from chronas.errors import EnvironmentFault, TrainingError
+from chronas.errors import ChronasError
 from chronas.spaces import Space
-from chronas.training.judge import Judgement, judge
+from chronas.training.judge import LEAST_CHUNK, chunk_size, judge
 from chronas.training.network import metrics_of
-from chronas.training.unfinished import Unfinished, better
+from chronas.training.unfinished import NORM_SECONDS, Unfinished, better
+
+FAILURES = (ChronasError, ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, OSError,
+            RuntimeError, TypeError, ValueError)  # fmt: skip
+"""What may go wrong where networks, registered ones too, are built, judged and trained on, and files are written."""
+
+Networks = Callable[[], Sequence[Unfinished]]
+"""Gives what has been trained; asked only when it is wanted."""
 
 KEEPING_SECONDS = 6.0
 """What someone who asks to stop waits for at most, besides the snapshot and the report."""
@@ -42,34 +52,60 @@ class _Judged:
 
 
 class Keeper:
-    """Writes the model of an interrupted run, and the entry "unfinished" of its result.
+    """Writes the model of a run that is cut off, and the entry "unfinished" of its result.
 
     What the search of a `fit` trained stays at hand (`carry`) while the found network is new and worth less.
     """
 
     def __init__(self, context: Context, account: Account) -> None:
         self.context, self.account = context, account
-        self._carried: Sequence[Unfinished] = ()
+        self._at_work: tuple[str, Space, Networks] | None = None
+        self._carried: Networks = tuple
         self._renewed: set[int] = set()
 
-    def carry(self, networks: Sequence[Unfinished]) -> None:
-        """Keep `networks` at hand for a later stage of this process."""
-        self._carried = tuple(networks)
+    def begin(self, stage: str, space: Space, networks: Networks) -> None:
+        """A stage begins: it is asked for its `networks`, the one in training first, where the run is cut off."""
+        if self._at_work is not None:
+            self._carried = self._at_work[2]
+        self._at_work = stage, space, networks
 
-    def keep(self, stage: str, space: Space, networks: Sequence[Unfinished]) -> None:
-        """Write the best of `networks` and of those at hand as the run's model; the first one is in training now.
+    def carry(self, networks: Networks) -> None:
+        """The stage has ended: `networks`, which does not change any more, stays at hand for the next one."""
+        if self._at_work is not None:
+            self._at_work = *self._at_work[:2], networks
+
+    def end(self) -> None:
+        """Nothing is to be kept any more: there is a finished model, or there is to be none."""
+        self._at_work, self._carried = None, tuple
+
+    def keep(self) -> None:
+        """Write the best network of the stage at work, and of what is at hand, as the run's model.
 
         Something lies there at once; only then comes what takes time. To be called after the last snapshot: the
-        training does not go on in this process. A better model of an earlier interruption stays.
+        training does not go on in this process. A better model of an earlier interruption stays. Whatever goes wrong
+        becomes a note: a model less is no reason to call the run a failure.
         """
-        candidates = [*networks, *self._carried]
-        if not candidates:
+        if self._at_work is None:
             return
+        (stage, space, networks), carried, what = self._at_work, self._carried, "What was trained could not be kept"
+        self.end()
+        candidates: list[Unfinished] = []
+        for source in (networks, carried):
+            with self._noted(stage, what):
+                candidates += [one for one in source() if _finite(one.net)]
+        with self._noted(stage, what):
+            if candidates:
+                self._keep(stage, space, candidates)
+
+    @contextlib.contextmanager
+    def _noted(self, stage: str, what: str) -> Iterator[None]:
+        """Make a note of any failure in the block, and go on."""
         try:
-            self._keep(stage, space, candidates)
-        except (TrainingError, EnvironmentFault) as failure:
-            # The snapshot is written: a model less is no reason to call the run a failure.
-            self.context.record({"kind": "note", "stage": stage, "level": "warning", "message": str(failure)})
+            yield
+        except FAILURES as failure:
+            # The snapshot is written, and the run must end as it was to end.
+            message = f"{what}: {str(failure) or type(failure).__name__}"
+            self.context.record({"kind": "note", "stage": stage, "level": "warning", "message": message})
 
     def _keep(self, stage: str, space: Space, candidates: Sequence[Unfinished]) -> None:
         until = self.context.clock() + KEEPING_SECONDS
@@ -82,47 +118,63 @@ class Keeper:
         if held is None:
             known = next((one for one in candidates if one.metrics), candidates[0])
             if known.schedule is not None and known.schedule.stale_norms:
-                self._renew(known)
+                self._renew(known, until)
             self._write(stage, space, _Judged(known, known.net, known.metrics))
-        best = self._best(candidates, until)
-        if held is None or better(best.metrics, _metrics(held)):
+        best = self._best(stage, candidates, until)
+        if held is None or self._replaces(best, held):
             self._write(stage, space, best)
 
-    def _best(self, candidates: Sequence[Unfinished], until: float) -> _Judged:
+    def _best(self, stage: str, candidates: Sequence[Unfinished], until: float) -> _Judged:
         """The best of `candidates` as they are, and of the first one with its learning rate brought to its end."""
         for one in candidates:
-            if self.context.clock() < until:
-                self._renew(one)
-        found = [_Judged(one, one.net, one.metrics or self._judge(one.net, until)) for one in candidates]
-        first = candidates[0]
-        room = until - self.context.clock() - JUDGING_SECONDS
-        seconds = min(ANNEALING_SECONDS, ANNEALING_SHARE * first.seconds, room)
-        if first.schedule is not None and seconds > 0:
-            made = first.schedule.annealed(first.net, seconds)
-            if made is not None:
-                later = replace(first, seconds=first.seconds + seconds)
-                found.append(_Judged(later, made, self._judge(made, until), annealed=True))
+            self._renew(one, until)
+        found = [_Judged(one, one.net, one.metrics or self._judge(one, one.net, until)) for one in candidates]
+        with self._noted(stage, "The learning rate could not be brought to its end"):
+            found += self._annealed(candidates[0], until)
         best = found[0]
         for other in found[1:]:
             if better(other.metrics, best.metrics):
                 best = other
         return best
 
-    def _renew(self, one: Unfinished) -> None:
+    def _annealed(self, one: Unfinished, until: float) -> list[_Judged]:
+        """`one` with its learning rate brought to its end; nothing where there is no time."""
+        room = until - self.context.clock() - JUDGING_SECONDS
+        seconds = min(ANNEALING_SECONDS, ANNEALING_SHARE * one.seconds, room)
+        made = one.schedule.annealed(one.net, seconds) if one.schedule is not None and seconds > 0 else None
+        if made is None:
+            return []
+        longer = replace(one, seconds=one.seconds + seconds)
+        return [_Judged(longer, made, self._judge(one, made, until), annealed=True)]
+
+    def _replaces(self, best: _Judged, held: Mapping[str, Any]) -> bool:
+        """Whether `best` is better than the model of an earlier interruption; trained longer where none was judged."""
+        known = self._metrics(held)
+        if not known and not best.metrics:
+            return best.one.seconds > float(held["seconds"])
+        return better(best.metrics, known)
+
+    def _renew(self, one: Unfinished, until: float) -> None:
         """Let the batch norms of a network whose training is cut off judge whole images under its last weights."""
-        if one.schedule is not None and id(one.net) not in self._renewed:
-            one.schedule.renew_norms(one.net)
+        left = until - self.context.clock()
+        if one.schedule is None or id(one.net) in self._renewed or left <= 0:
+            return
+        if one.schedule.renew_norms(one.net, min(left, 2 * NORM_SECONDS)):
             self._renewed.add(id(one.net))
 
-    def _judge(self, net: nn.Module, until: float) -> dict[str, float]:
-        """`val_accuracy`, `val_loss` and the number of images looked at; empty where there is no time."""
-        data, clock = self.context.data, self.context.clock
-        end = min(until, clock() + JUDGING_SECONDS)
-        if clock() >= end:
+    def _judge(self, one: Unfinished, net: nn.Module, until: float) -> dict[str, float]:
+        """`val_accuracy`, `val_loss`, and `val_images` where these were not all; empty where there is no time."""
+        data, clock, hardware = self.context.data, self.context.clock, self.context.hardware
+        end, size = min(until, clock() + JUDGING_SECONDS), chunk_size(data.val, self.context.hardware)
+        price = 0.0 if one.schedule is None else one.schedule.image_seconds
+        if price:
+            # At least one batch is looked at.
+            size = min(size, max(0, int((end - clock()) / price)))
+        if clock() >= end or size < min(LEAST_CHUNK, len(data.val)):
             return {}
-        seen: Judgement = judge(net, data.val, mean=data.mean, std=data.std, classes=len(data.classes),
-                                hardware=self.context.hardware, left=lambda: end - clock())  # fmt: skip
-        return {**metrics_of(seen), "val_images": float(seen.images)}
+        seen = judge(net, data.val, mean=data.mean, std=data.std, classes=len(data.classes), hardware=hardware,
+                     batch_size=size, left=lambda: end - clock())  # fmt: skip
+        return metrics_of(seen) | ({} if seen.whole else {"val_images": float(seen.images)})
 
     def _write(self, stage: str, space: Space, judged: _Judged) -> None:
         context, one = self.context, judged.one
@@ -138,7 +190,15 @@ class Keeper:
             "annealed": judged.annealed, "val_accuracy": known.get("val_accuracy"), "val_images": int(images),
         }  # fmt: skip
 
+    def _metrics(self, entry: Mapping[str, Any]) -> dict[str, float]:
+        """What the entry of an earlier interruption knows of its model, as of `_judge`."""
+        accuracy, images = entry.get("val_accuracy"), entry.get("val_images")
+        if not isinstance(accuracy, int | float):
+            return {}
+        partial = isinstance(images, int) and 0 < images < len(self.context.data.val)
+        return {"val_accuracy": float(accuracy), **({"val_images": float(images)} if partial else {})}  # type: ignore[arg-type]
 
-def _metrics(entry: Mapping[str, object]) -> dict[str, float]:
-    accuracy = entry.get("val_accuracy")
-    return {"val_accuracy": float(accuracy)} if isinstance(accuracy, int | float) else {}
+
+def _finite(net: nn.Module) -> bool:
+    """Whether all weights are finite: those of a training that failed may not be."""
+    return all(bool(torch.isfinite(weights).all()) for weights in net.parameters())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -43,6 +44,35 @@ def test_a_reader_that_leaves_is_no_fault() -> None:
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
     assert done.stderr == ""
     assert done.stdout.splitlines()[-1] in ("0", "141")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+@pytest.mark.parametrize("much", [False, True])
+def test_output_that_cannot_be_written_is_a_fault(much: bool) -> None:
+    """Much of it fails while it is printed, little of it in the end."""
+    long = "sys.modules['chronas.cli.main'].overview = lambda: 'x' * 100_000; " if much else ""
+    words = [sys.executable, "-c", f"import sys; from chronas.cli import main; {long}main(['help'])"]
+    with open("/dev/full", "w") as full:
+        buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, env=buffered)
+    assert done.stderr == (
+        "chronas: The output cannot be written: No space left on device. Free space, or send it elsewhere.\n"
+    )
+    assert done.returncode == 1
+
+
+def test_a_terminal_that_was_closed_is_no_fault() -> None:
+    pty = pytest.importorskip("pty")
+    outer, inner = pty.openpty()
+    words = "import sys; from chronas.cli import main; sys.stdin.read(); main(['help'])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", words], stdin=subprocess.PIPE, stdout=inner, stderr=subprocess.PIPE
+    )
+    os.close(inner)
+    os.close(outer)
+    _, said = process.communicate()
+    assert said == b""
+    assert process.returncode in (0, 141)
 
 
 def test_a_run_goes_on_when_its_reader_leaves(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from chronas.cli.run import use_now
+from chronas.cli.run import closing, use_now
 from chronas.cli.unfinished import tell_unfinished
 from chronas.deploy.bundle import save_bundle
 from chronas.reports.summary import summary_lines
+from chronas.runs.folder import RunFolder
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "deploy"))
 rgb = importlib.import_module("sample_bundle").rgb
@@ -63,3 +64,23 @@ def test_what_can_be_done_now(entry: object, words: str) -> None:
     said = use_now(result, "r")  # type: ignore[arg-type]
     assert words in said
     assert ("chronas train r digits" in said) == (entry is None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "metrics", "line"),
+    [
+        ({"verb": "search"}, {"val_accuracy": 50.0}, "Best so far   3x3"),
+        ({"verb": "search"}, {}, "First         3x3, not judged"),
+        ({"verb": "train"}, {}, "Network       3x3"),
+    ],
+)
+def test_only_a_network_that_was_judged_is_the_best(
+    tmp_path: Path, spec: dict[str, str], metrics: dict[str, float], line: str
+) -> None:
+    run = RunFolder.create(tmp_path / "run", spec)
+    with run.locked():
+        run.write_best({"format": 1, "notation": "3x3", "metrics": metrics})
+    result = SimpleNamespace(
+        result={"search": None, "networks": []}, interrupted=True, network=lambda: None, path=run.path
+    )
+    assert line in closing(result, run.path)  # type: ignore[arg-type]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,11 +15,17 @@ from chronas import api
 from chronas.budget import Budget
 from chronas.cli.config import merged
 from chronas.cli.fit import parser
+from chronas.cli.verbs import VERBS
 from chronas.cli.words import Parser
+from chronas.deploy.bundle import remove_bundle
 from chronas.errors import UsageError
 from chronas.execution.interrupt import Interrupted
 
 RUN = ("fit", "digits", "--budget", "1 epochs")
+
+
+def change(file: Path, **words: object) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), **words}))
 
 
 @pytest.mark.parametrize(
@@ -134,6 +143,32 @@ def test_a_budget_in_yaml_means_what_it_means_on_the_command_line(tmp_path: Path
     assert words.seed == 3
 
 
+@pytest.mark.parametrize(
+    ("text", "word", "value"),
+    [
+        ("mirror: no", "mirror", "no"),
+        ("mirror: 'no'", "mirror", "no"),
+        ("range: -1:1", "range", "-1:1"),
+        ("out: 2026-01-02", "out", "2026-01-02"),
+        ("out: 010", "out", "010"),
+        ("seed: 7", "seed", 7),
+        ("limit: 1_000", "limit", 1000),
+        ("rival: yes", "rival", True),
+        ("baseline: [plain, random]", "baseline", ["plain", "random"]),
+        ("data: 2026", "data", "2026"),
+        ("seed: null", "seed", None),
+        ("settings: {method: {k: 0.5}}", "settings", {"method": {"k": 0.5}}),
+    ],
+)
+def test_a_word_in_yaml_means_what_it_means_on_the_command_line(
+    tmp_path: Path, text: str, word: str, value: object
+) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+    words = vars(merged(parser(), parser().read(["--config", str(file)])))
+    assert words.get(word) == value
+
+
 def test_a_bug_leaves_its_traceback_in_the_run(
     chronas: Chronas, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,15 +204,39 @@ def test_debug_shows_the_traceback(
     ("stopped", "code"), [(Interrupted(2), 130), (Interrupted(15), 143), (KeyboardInterrupt(), 130)]
 )
 def test_a_second_signal_stops_at_once(
-    chronas: Chronas, tiny_run: Path, monkeypatch: pytest.MonkeyPatch, stopped: BaseException, code: int
+    chronas: Chronas, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: BaseException, code: int
 ) -> None:
     def interrupted(*words: object, **more: object) -> api.RunResult:
         raise stopped
 
     monkeypatch.setattr(api, "resume", interrupted)
-    ended = chronas("resume", tiny_run)
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    change(run / "result.json", status="interrupted")
+    ended = chronas("resume", run)
     assert ended.code == code
-    assert f"chronas resume {tiny_run}" in ended.err
+    assert ended.err == (
+        f"chronas: Stopped at once. Go on with: chronas resume {run}; the weights kept last are there for chronas "
+        "predict and export.\n"
+    )
+    remove_bundle(run / "model")
+    assert chronas("resume", run).err == f"chronas: Stopped at once. Go on with: chronas resume {run}\n"
+
+
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize("verb", ["predict", "show", "export", "report", "resume"])
+def test_what_is_done_with_a_run_is_not_gone_on_with(
+    chronas: Chronas, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, finished: bool
+) -> None:
+    def stopped(words: object, started: float) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib.import_module(VERBS[verb].module), "run", stopped)
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    change(run / "result.json", status="finished" if finished else "interrupted")
+    words = {"predict": [run, "a.png"], "export": [run, "--format", "onnx"]}.get(verb, [run])
+    ended = chronas(verb, *words)
+    assert ended.code == 130
+    assert ("resume" in ended.err) == (verb == "resume" and not finished)
 
 
 def test_a_missing_extra_names_the_command(chronas: Chronas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -314,3 +314,12 @@ def test_a_folder_of_archives_that_are_no_shards(tmp_path: Path) -> None:
     for name in ("a", "b"):
         tarred(tmp_path / f"{name}.tar", {"1.png": picture(), "2.png": picture()})
     fails(tmp_path, "a.tar, b.tar holds no labels", "00001.cls")
+
+
+def test_stray_files_of_labels_make_no_shard_of_class_folders(tmp_path: Path) -> None:
+    write(tmp_path, [*PETS, "cat/foo.cls", "labels.txt"])
+    (tmp_path / "dog" / "notes.label.txt").write_text("dog")
+    raw = read(tmp_path)
+    assert raw.classes == ("cat", "dog")
+    assert len(raw.parts["train"]) == 8
+    assert told(read(zipped(tmp_path / "pets.zip", {**PETS, "cat/foo.cls": b"3"})))["cat/0.png"] == "cat"

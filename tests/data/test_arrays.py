@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from files_support import fails, write
+from files_support import read as read_path
 
 from chronas.data.formats import npy, npz
 from chronas.data.formats.array_names import find_arrays, meant
@@ -217,3 +219,37 @@ def test_the_shapes_alone_are_looked_at() -> None:
     found = find_arrays({"labels": (5,), "data": (5, 8, 8)}, "it")
     assert found.parts == {"train": ("data", "labels")}
     assert found.unused == ()
+
+
+def files_of(folder: Path, **arrays: Any) -> None:
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        {"mean": np.zeros(3), "std": np.ones(3)},
+        {"mean": np.zeros((8, 8, 3)), "std": np.ones((8, 8, 3))},
+        {"mean": np.zeros((8, 8, 3)), "weights": np.ones(2)},
+        {"features": np.zeros((6, 16))},
+        {"features": np.zeros((6, 16)), "labels": np.arange(6)},
+        {"x": np.array([{}], dtype=object)},
+    ],
+)
+@pytest.mark.parametrize("names", [["cat/1.png", "dog/1.png"], ["train/cat/1.png", "train/dog/1.png"]])
+def test_stray_arrays_do_not_hide_class_folders(tmp_path: Path, stray: dict[str, Any], names: list[str]) -> None:
+    write(tmp_path, names)
+    files_of(tmp_path, **stray)
+    assert read_path(tmp_path).classes == ("cat", "dog")
+
+
+def test_arrays_of_images_and_labels_count_beside_pictures_of_them(tmp_path: Path) -> None:
+    write(tmp_path, ["pictures/1.png"])
+    files_of(tmp_path, x=images(), y=labels())
+    assert npy.matches(tmp_path, DataOptions())
+
+
+def test_without_image_files_the_message_is_about_the_names_of_arrays(tmp_path: Path) -> None:
+    files_of(tmp_path, mean=np.zeros(3), std=np.ones(3))
+    fails(tmp_path, "must hold arrays named x_train and y_train", "mean (3,)")

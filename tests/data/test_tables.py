@@ -6,11 +6,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from files_support import fails, read, told, write
 
+from chronas.data.formats.files.rows import ImageNames
 from chronas.data.load import load
-from chronas.errors import UsageError
+from chronas.errors import DataError, UsageError
 
 SIX = [f"images/{index:04}.png" for index in range(6)]
 SAID = {name: "cat" if index % 2 else "dog" for index, name in enumerate(SIX)}
@@ -286,3 +288,52 @@ def test_words_that_do_not_fit(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=said):
             load(source, **words)
+
+
+def by_filter(names: ImageNames, cell: str, folder: str, part: str | None) -> str | None:
+    """What a look at every image of the name finds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ImageNames, "_nearest", lambda *_: [])
+        return found_in(names, cell, folder, part)
+
+
+def found_in(names: ImageNames, cell: str, folder: str, part: str | None) -> str | None:
+    try:
+        return names.find(cell, folder, part)
+    except DataError as error:
+        return str(error)
+
+
+def test_looking_up_finds_what_a_look_at_every_image_finds() -> None:
+    rng = np.random.default_rng(0)
+    folders = ["train", "test", "a", "b", "é", "images", "e\u0301"]
+
+    def path(depth: int, name: str) -> str:
+        return "/".join([*(str(one) for one in rng.choice(folders, depth)), name])
+
+    for _ in range(40):
+        many = {path(int(rng.integers(0, 4)), str(rng.choice(["1.png", "2.PNG", "2.jpg"]))) for _ in range(12)}
+        names = ImageNames(sorted(many), lambda one: next((p for p in ("train", "test") if p in one.split("/")), None))
+        for _ in range(60):
+            cell = path(int(rng.integers(0, 4)), str(rng.choice(["1.png", "1", "2.png", "2"])))
+            folder = str(rng.choice(["", "a", "train/b", "elsewhere"]))
+            part = str(rng.choice(["train", "test", "val", ""])) or None
+            assert found_in(names, cell, folder, part) == by_filter(names, cell, folder, part), (many, cell, folder)
+
+
+@pytest.mark.parametrize("part", [None, "train"])
+def test_many_images_of_one_name_are_not_looked_through_for_each_row(
+    monkeypatch: pytest.MonkeyPatch, part: str | None
+) -> None:
+    images = [f"video{video}/frames/{frame:03}.jpg" for video in range(200) for frame in range(3)]
+    looked: list[str] = []
+
+    def agrees(self: ImageNames, path: str, names: list[str]) -> bool:
+        looked.append(path)
+        return True
+
+    names = ImageNames(images, lambda _: None)
+    monkeypatch.setattr(ImageNames, "_agrees", agrees)
+    assert [names.find(path, part=part) for path in images] == images
+    assert [names.find(path.removesuffix(".jpg"), "data", part) for path in images] == images
+    assert not looked

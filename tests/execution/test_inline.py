@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from chronas.architecture import make_space
 from chronas.budget import Budget, Ledger, RunClock
 from chronas.driver import Driver, Stage
-from chronas.execution.inline import InlineExecutor
+from chronas.execution.inline import Advancer, InlineExecutor
 from chronas.methods.random import RandomSearch, RandomSettings
 from chronas.runs.folder import RunFolder
 from chronas.work import Advance, Evaluate, Fidelity
@@ -64,7 +65,7 @@ def test_no_training_is_begun_that_would_end_late(tmp_path: Path, over: float, d
     assert clock() == pytest.approx(end)
 
 
-def test_counted_budgets_and_supernets_always_go_on() -> None:
+def test_counted_budgets_and_supernets_that_have_not_begun_go_on() -> None:
     clock = Clock(started=0.0)
     trainings = Trainings(clock, 0.0)
     trainings.least = 100.0
@@ -74,3 +75,16 @@ def test_counted_budgets_and_supernets_always_go_on() -> None:
     assert not executor.fits(work, seconds)
     assert executor.fits(work, epochs)
     assert executor.fits(Advance(), seconds)
+
+
+def test_no_slice_is_begun_whose_first_step_would_end_late() -> None:
+    clock = Clock(started=0.0)
+    trainer = SimpleNamespace(least=0.0)
+    executor = InlineExecutor(cast(Advancer, trainer), {})
+    seconds, epochs = (Ledger(Budget(5.0, unit), clock=clock, started=0.0) for unit in ("seconds", "epochs"))
+    clock.carried = 3.0
+    assert executor.fits(Advance(), seconds), "nothing is known before the first step"
+    for least, fits in ((1.9, True), (2.1, False)):
+        trainer.least = least
+        assert executor.fits(Advance(), seconds) is fits
+        assert executor.fits(Advance(), epochs)

@@ -117,10 +117,16 @@ def die_in(place: str) -> None:
     setattr(HOMES[place], place, dying)
 
 
-def signal_in(place: str, name: str) -> None:
+def send(name: str, wait: float = 0.0) -> None:
+    """Send this process a signal, `wait` seconds from now."""
+    time.sleep(wait)
+    os.kill(os.getpid(), getattr(signal, name))
+
+
+def signal_in(place: str, name: str, wait: float = 0.0) -> None:
     """Send the signal at the entrance of a step of the run, which then goes on."""
     step = getattr(HOMES[place], place)
-    hit = nth(1, lambda: os.kill(os.getpid(), getattr(signal, name)))
+    hit = nth(1, lambda: send(name, wait))
 
     def signalling(*args: Any, **words: Any) -> Any:
         hit()
@@ -132,7 +138,7 @@ def signal_in(place: str, name: str) -> None:
 def signal_at_step(number: int, name: str) -> None:
     """Send the signal after the `number`-th training step, in the middle of a slice."""
     pause = driver.Driver._pause
-    hit = nth(number, lambda: os.kill(os.getpid(), getattr(signal, name)))
+    hit = nth(number, lambda: send(name))
 
     def pausing(self: driver.Driver) -> bool:
         hit()
@@ -172,9 +178,9 @@ def prepare(order: Mapping[str, Any]) -> list[driver.Listener]:
     if "die_at_record" in order:
         count = nth(order["die_at_record"], die)
         listeners.append(lambda record: count())
-    for number, name in order.get("signals", []):
-        # Signals at once: the handler runs before the next line of the driver.
-        hit = nth(number, lambda name=name: os.kill(os.getpid(), getattr(signal, name)))  # type: ignore[misc]
+    for number, name, *wait in order.get("signals", []):
+        # The handler runs before the next line of the driver.
+        hit = nth(number, lambda name=name, wait=wait: send(name, *wait))  # type: ignore[misc]
         listeners.append(lambda record, hit=hit: hit())  # type: ignore[misc]
     if order.get("slow"):
         listeners.append(lambda record: time.sleep(order["slow"]))

@@ -14,9 +14,12 @@ from fault_runs import SPACE, assert_same, log_of, order, read, result, resumed,
 from chronas.architecture import Architecture
 from chronas.deploy.bundle import load_bundle
 from chronas.errors import RunError
+from chronas.execution.interrupt import IMPATIENT_AFTER
 from chronas.runs.journal import Journal
 
 CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+LATER = 1.1 * IMPATIENT_AFTER
+"""So long after the first signal, a second one stops at once."""
 
 
 def assert_ended_cleanly(out: Path) -> None:
@@ -60,7 +63,8 @@ def test_a_signal_in_the_middle_of_a_slice(tmp_path: Path, name: str, method: st
 
 def test_a_hang_up(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    assert run(order("fit", "rsps", out, signals=[[30, "SIGHUP"]])) == CODES["SIGHUP"], log_of(out)
+    signals = [[30, "SIGHUP"], [30, "SIGHUP"], [30, "SIGHUP", LATER]]
+    assert run(order("fit", "rsps", out, signals=signals)) == CODES["SIGHUP"], log_of(out)
     assert_ended_cleanly(out)
     assert_a_model_is_there(out, "search")
     assert resumed(out) == 0, log_of(out)
@@ -90,7 +94,7 @@ def test_a_search_that_ends_leaves_no_unfinished_model(tmp_path: Path) -> None:
 
 def test_a_second_signal_while_the_model_is_judged_leaves_one(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    traps: dict[str, Any] = {"signals": [[30, "SIGINT"]], "signal_in": ["metrics_of", "SIGINT"]}
+    traps: dict[str, Any] = {"signals": [[30, "SIGINT"]], "signal_in": ["metrics_of", "SIGINT", LATER]}
     assert run(order("fit", "rsps", out, **traps)) == 130, log_of(out)
     assert Journal(out / "journal.jsonl", write=False).records()[-1]["kind"] != "end"
     bundle = load_bundle(out)
@@ -140,7 +144,7 @@ def test_a_signal_between_two_pieces_of_work(tmp_path: Path, name: str, record: 
 
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    code = run(order("fit", "rsps", out, snapshots_every=3, signals=[[20, "SIGINT"], [20, "SIGINT"]]))
+    code = run(order("fit", "rsps", out, snapshots_every=3, signals=[[20, "SIGINT"], [20, "SIGINT", LATER]]))
     assert code == 130, log_of(out)
     assert Journal(out / "journal.jsonl", write=False).records()[-1]["kind"] != "end"
     assert resumed(out) == 0, log_of(out)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from fault_runs import Processes, home, log_of, notes, order, read, result, run, wait_for
 
+from chronas import api
+from chronas.runs.folder import RunFolder
 from chronas.runs.journal import Journal
 
 SEARCH, FIT, CUT = 12.0, 18.0, 14.0
@@ -56,6 +58,17 @@ def test_what_was_spent_before_a_kill_counts(runs: dict[str, Path]) -> None:
     assert carried < result(out)["budget"]["seconds"] <= CUT
     assert result(out)["status"] == "finished"
     assert read(out, "best.json")["choices"] == result(out)["search"]["choices"]
+
+
+@pytest.mark.parametrize("reason", ["interrupted", "failed"])
+def test_what_comes_after_the_last_snapshot_is_no_time_of_the_run(tmp_path: Path, reason: str) -> None:
+    """Keeping the model takes seconds, which a resumed run has again."""
+    folder = RunFolder.create(tmp_path / "run", {"format": 1})
+    with folder.locked():
+        for kind, t in (("start", 2.0), ("snapshot", 30.0), ("outcome", 54.0), ("snapshot", 55.0), ("note", 58.0)):
+            folder.journal.append({"kind": kind, "stage": "search", "t": t, "format": 1})
+        folder.journal.append({"kind": "end", "stage": "run", "t": 59.0, "reason": reason})
+    assert api._carried(folder) == 55.0
 
 
 def test_a_search_without_any_time_does_not_stop_a_fit(tmp_path: Path) -> None:

@@ -138,6 +138,15 @@ def test_broken_weights_are_never_kept_in_a_snapshot() -> None:
         require_finite(net, {"train_loss": 1.0}, "network", 3, 0.1)
 
 
+def test_a_supernet_out_of_which_nothing_can_be_cut_finishes_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is cut out of it before somebody asks for a model."""
+    monkeypatch.setattr("chronas.training.supernet.SupernetTrainer._cut_out", lambda *_: pytest.fail("it was cut"))
+    assert fit(tmp_path / "run").result["status"] == "finished"
+    assert not notes(tmp_path / "run")
+
+
 def test_failing_evaluations_are_outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "run"
     inject(monkeypatch, {2: nan})

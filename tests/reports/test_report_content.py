@@ -446,3 +446,52 @@ def test_thousands_of_classes_have_their_mistakes_alone(tmp_path: Path) -> None:
     assert "80.0 %" in text or "80 %" in text
     assert "worst of 3000 classes" in text
     assert len((run / "report.html").read_text() if (run / "report.html").exists() else text) < 1_000_000
+
+
+def test_an_accuracy_of_a_part_of_the_images_is_marked_everywhere(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", BIG)
+    result = json.loads((run / "result.json").read_text())
+    whole = page(run)
+    assert "90.3 %on 10,000 images" in whole.text.replace("\n", "")
+    assert "of 500 images" not in whole.text
+    for network in result["networks"]:
+        network |= {"test_images": 10000, "val_images": 288}
+    result["networks"][0] |= {"test_images": 500, "val_images": 100}
+    change(run / "result.json", networks=result["networks"])
+    found, view = page(run), collect(run)
+    stats = {figure.name: figure.note for figure in key_figures(view)}
+    assert stats["test accuracy"] == "on 500 of 10,000 images"
+    assert stats["validation accuracy"] == "on 100 of 288 images"
+    assert found.sections["result"].count("of 500 images") == 1
+    assert found.sections["result"].count("of 100 images") == 1
+    assert "500 of 10,000, drawn at random" in found.sections["errors"]
+    (remark,) = view.remarks
+    assert remark.startswith("With 500 test images a difference below about 3.7 percentage points can be chance.")
+    result["networks"][0]["test_images"], result["networks"][1]["test_images"] = 10000, 500
+    change(run / "result.json", networks=result["networks"])
+    most, few = collect(run).remarks
+    assert most.startswith("With 10,000 test images in the comparison with the plain network and the hand-made ResNet ")
+    assert few.startswith("With 500 test images in the comparison with the random network a difference below about 3.7")
+    assert few.endswith("The difference from the random network is smaller than that.")
+
+
+def test_a_first_network_that_nobody_judged_is_not_the_best(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", Sample(until="search"))
+    change(run / "best.json", metrics={})
+    assert "The best so far" not in collect(run).headline
+    assert collect(run).headline.endswith("; none was judged yet.")
+
+
+def test_the_model_of_a_search_counts_until_its_training_has_one(tmp_path: Path) -> None:
+    """As in `chronas predict RUN`."""
+    run = make_run(tmp_path / "run")
+    model = {"notation": "1x1", "epochs": 1.0, "seconds": 2.0, "val_accuracy": 50.0}
+    change(run / "result.json", networks=[], unfinished=model)
+    inner = make_run(run / "train")
+    trained = json.loads((inner / "result.json").read_text())["networks"]
+    change(inner / "result.json", networks=[], unfinished=None)
+    assert "what was trained so far: 1x1, unfinished" in collect(run).remarks[0]
+    change(inner / "result.json", networks=trained)
+    assert "trained so far" not in "".join(collect(run).remarks)
+    change(inner / "result.json", networks=[], unfinished={**model, "notation": "3x3"})
+    assert "what was trained so far: 3x3, unfinished" in collect(run).remarks[0]

@@ -17,6 +17,7 @@ import pytest
 
 from chronas.errors import EnvironmentFault, RunError
 from chronas.runs import lock as locking
+from chronas.runs.files import write_all
 from chronas.runs.folder import RunFolder
 from chronas.runs.holder import Holder
 from chronas.runs.lock import HELD, LOCK, TAKING
@@ -92,10 +93,66 @@ def test_a_system_without_the_module_of_locks(tmp_path: Path, monkeypatch: pytes
         assert "This process already" in refusal(RunFolder.open(run.path))
 
 
-def test_with_locks_there_is_no_note_and_no_file(run: RunFolder) -> None:
+def test_with_locks_there_is_no_note_and_the_file_keeps_away_who_sees_none(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert locking.LOCKS is not None
     with run.locked():
         assert run.notes == ()
-        assert not (run.path / HELD).exists()
+        mine = (run.path / HELD).read_bytes()
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr(locking.LOCKS, "flock", no_locks(errno.ENOLCK))
+            assert "This process already" in refusal(RunFolder.open(run.path))
+            leave(run, host="far-away", locks=True)
+            assert "on far-away" in refusal(RunFolder.open(run.path))
+        (run.path / HELD).write_bytes(mine)
+    assert not (run.path / HELD).exists()
+
+
+def test_with_locks_the_file_of_one_who_had_them_is_replaced(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert locking.LOCKS is not None
+    for taking in (False, True):
+        leave(run, host="far-away", locks=True)  # killed on another machine
+        if taking:
+            (run.path / TAKING).write_bytes((run.path / HELD).read_bytes())  # just as it took over
+        with run.locked():
+            assert json.loads((run.path / HELD).read_text())["host"] == socket.gethostname()
+        assert not {HELD, TAKING} & set(os.listdir(run.path))
+    leave(run, pid=ended(), locks=True)
+    monkeypatch.setattr(locking.LOCKS, "flock", no_locks(errno.ENOLCK))
+    with run.locked():  # killed on this machine
+        assert run.notes
+
+
+def test_the_file_is_whole_as_soon_as_it_is_there(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is killed while it writes leaves nothing that stands in the way."""
+    there: list[bool] = []
+
+    def watched(descriptor: int, data: bytes) -> None:
+        there.append((run.path / HELD).exists())
+        write_all(descriptor, data)
+
+    monkeypatch.setattr("chronas.runs.lock.write_all", watched)
+    with run.locked():
+        assert there == [False, False]
+
+
+def test_what_a_killed_one_leaves_is_removed(tmp_path: Path) -> None:
+    for name in (HELD, TAKING):
+        (tmp_path / f".{name}.0123abcd.tmp").write_text('{"ho')
+    run = RunFolder.create(tmp_path, {})
+    assert not list(run.path.glob(".*"))
+
+
+def test_a_file_system_on_which_files_have_one_name(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*names: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    assert locking.LOCKS is not None
+    with run.locked():
+        monkeypatch.setattr(locking.LOCKS, "flock", no_locks(errno.ENOLCK))
+        assert "This process already" in refusal(RunFolder.open(run.path))
 
 
 @pytest.mark.usefixtures("network_drive")
@@ -187,7 +244,8 @@ def test_who_has_locks_respects_the_file_of_one_who_has_none(run: RunFolder) -> 
     assert "on far-away" in refusal(run)
     leave(run, pid=ended())
     with run.locked():
-        assert not (run.path / HELD).exists()
+        assert json.loads((run.path / HELD).read_text())["pid"] == os.getpid()
+    assert not (run.path / HELD).exists()
 
 
 def test_other_faults_of_locking_are_no_missing_locks(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

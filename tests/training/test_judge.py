@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 from chronas.budget import Budget, Ledger
 from chronas.data.images import Split
 from chronas.training.hardware import Hardware
-from chronas.training.judge import CHUNK, LEAST_CHUNK, Judgement, chunk_size, judge, remaining, unlimited
+from chronas.training.judge import CHUNK, LEAST_CHUNK, Judgement, Watch, chunk_size, judge, remaining, unlimited
 
 
 class One(nn.Module):
@@ -62,6 +63,19 @@ def test_the_first_batch_is_always_looked_at_and_the_same() -> None:
     assert parts[0].images == 10
 
 
+def test_no_batch_is_begun_that_would_end_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four batches of which each takes 3 s, in 10.5 s; the last one is half as large."""
+    clock = Clock()
+    monkeypatch.setattr("chronas.training.judge.time", SimpleNamespace(monotonic=clock))
+    for end, seen in ((10.5, [False, False, False]), (10.4, [False, False, True]), (8.9, [False, True])):
+        clock.now = 0.0
+        watch = Watch(lambda end=end: end - clock.now, 20, 70)  # type: ignore[misc]
+        for number, ended in enumerate(seen, 1):
+            clock.now += 3
+            assert watch.ended(20 * number, 0.0) is ended
+    assert not Watch(unlimited, 20, 70).ended(20, 0.0)
+
+
 def test_large_images_come_in_smaller_batches() -> None:
     def of(side: int) -> Split:
         return Split(torch.zeros(1, 3, side, side, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))
@@ -72,12 +86,11 @@ def test_large_images_come_in_smaller_batches() -> None:
     assert chunk_size(of(900), Hardware("cuda", bfloat16=True)) == CHUNK
 
 
-def test_judging_may_use_the_reserve() -> None:
+def test_an_evaluation_leaves_the_reserve_alone() -> None:
     clock = Clock()
     ledger = Ledger(Budget(10, "seconds"), clock=clock, reserve=4)
-    clock.now = 7
-    assert ledger.exhausted
-    assert remaining(ledger)() == 3
+    clock.now = 5
+    assert remaining(ledger)() == 1
     assert remaining(Ledger(Budget(3, "epochs"), clock=clock)) is unlimited
 
 

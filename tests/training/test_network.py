@@ -156,6 +156,12 @@ def test_the_best_weights_seen_are_kept() -> None:
     assert all(torch.equal(value, good[name]) for name, value in one.net.state_dict().items())
 
 
+def test_a_validation_without_time_says_of_how_many_images_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chronas.training.judge.CHUNK", 16)
+    assert trainer().validate(lambda: -1.0)["val_images"] == 16
+    assert "val_images" not in trainer().validate(lambda: 1e9)
+
+
 def test_looks_are_spread_over_progress() -> None:
     rows = finish(trainer(slice_steps=2, looks=Looks(times=4)), epochs(1))
     assert [i for i, row in enumerate(rows) if "val_accuracy" in row] == [1, 3, 5]

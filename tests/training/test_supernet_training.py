@@ -163,6 +163,20 @@ def test_judging_is_without_dropout_and_training_seeds_it() -> None:
     assert made[0] == made[1]
 
 
+def test_judging_without_time_looks_at_a_part_and_says_so() -> None:
+    one = trainer(one_shot(), images=data(val=300))
+    assert "val_images" not in one.evaluate((3, 2), lambda: 1e9)
+    # The first batch fits, and a second one would not.
+    assert one.evaluate((3, 2), lambda: 1e-9)["val_images"] == one.mixed.batch_size == 128
+    shared, ledger = SharedWeights(one), Ledger(Budget(1e-9, "seconds"))
+    found = shared.evaluate(Evaluate((3, 2), Fidelity("shared")), ledger)
+    assert found is not None
+    assert found["val_images"] == 128
+    (note,) = shared.notes()
+    assert "on 128 of 300 validation images" in note
+    assert shared.notes() == []
+
+
 def test_judging_is_charged_as_a_third_of_a_training_pass() -> None:
     one, ledger = trainer(one_shot()), epochs(4)
     SharedWeights(one).evaluate(Evaluate((0, 0), Fidelity("shared")), ledger)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chronas.cli.words import Namespace, Parser
 from chronas.errors import UnknownNameError, UsageError
 from chronas.settings import parse_assignments
+
+if TYPE_CHECKING:
+    import yaml
 
 NOT_IN_FILES = ("help", "config", "set")
 
@@ -29,41 +32,54 @@ def merged(parser: Parser, given: Namespace, positional: tuple[str, ...] = ("dat
 
 
 def _read(parser: Parser, path: Path, positional: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    tree = _load(path)
+    tree, written = _load(path)
     settings = _settings(path, tree.pop("settings", None))
     argv: list[str] = []
     found: dict[str, Any] = {}
     known = sorted({name.removeprefix("--") for name in parser.long} - set(NOT_IN_FILES))
     for key, value in tree.items():
         name = str(key).replace("_", "-")
-        if name in positional and isinstance(value, str):
-            found[name] = value
+        if name in positional and isinstance(text := _as_written(value, written.get(key), False), str):
+            found[name] = text
         elif name in known:
-            argv += _argv(path, name, value, parser.long[f"--{name}"])
+            action = parser.long[f"--{name}"]
+            given = value if action.nargs == 0 else _as_written(value, written.get(key), repeats(action))
+            argv += _argv(path, name, given, action)
         else:
             raise UnknownNameError(f"word in {path}", str(key), [*known, *positional, "settings"])
     return {**vars(parser.read(argv)), **found}, settings
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> tuple[dict[str, Any], dict[str, yaml.Node]]:
+    """The words with their values, and how the values are written."""
     import yaml
 
     try:
         text = path.read_text(encoding="utf-8")
-        tree = yaml.safe_load(text)
+        tree, written = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
     except OSError as error:
         raise UsageError(f"--config {path} cannot be read: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"--config {path} is not YAML: {' '.join(str(error).split())}") from error
     if tree is None:
-        return {}
+        return {}, {}
     if not isinstance(tree, dict):
         raise UsageError(f"--config {path} must hold words and values, for example 'budget: 20m', one per line.")
-    written = yaml.compose(text)
-    for name, value in written.value if isinstance(written, yaml.MappingNode) else ():
-        if name.value == "budget" and isinstance(value, yaml.ScalarNode) and ":" in value.value:
-            tree["budget"] = value.value  # YAML takes 0:20:00 for the number 1200
-    return tree
+    assert isinstance(written, yaml.MappingNode)
+    return tree, {name.value: value for name, value in written.value}
+
+
+def _as_written(value: Any, node: yaml.Node | None, repeated: bool) -> Any:
+    """`value` letter by letter, for YAML takes `no` for false, -1:1 for -61 and 0:20:00 for 1200.
+
+    Of a list the entries, where the option may be `repeated`; None stays None.
+    """
+    if value is None or node is None or isinstance(value, dict):
+        return value
+    if isinstance(value, list):
+        words = [_as_written(one, inner, False) for one, inner in zip(value, node.value, strict=True)]
+        return words if repeated else value
+    return node.value if isinstance(node.value, str) else value
 
 
 def _settings(path: Path, tree: Any) -> dict[str, dict[str, Any]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import importlib
 import io
+import json
 import os
 import shlex
 import shutil
+import stat
 import sys
 import tempfile
 import textwrap
@@ -27,6 +30,9 @@ from chronas.execution.interrupt import Interrupted
 from chronas.memory import keep_freed_memory
 
 BROKEN_PIPE = 141
+WORKING = ("fit", "search", "train", "resume", "demo")
+"""The verbs of which a stopped one can be gone on with."""
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 class VerbModule(Protocol):
@@ -55,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     code = _ended(list(sys.argv[1:] if argv is None else argv), started)
     try:
         sys.stdout.flush()
-    except OSError:  # the reader, or the terminal, has gone
+    except OSError as error:
+        code = code or (0 if _reader_gone(error) else _unwritten(error))
         _let_go_of_stdout()
     if argv is None:
         _leave(code)
@@ -84,12 +91,16 @@ def _ended(argv: list[str], started: float) -> int:
         _say(str(error))
         return error.exit_code
     except Interrupted as stopped:
-        return _interrupted(int(stopped.args[0]), words)
+        return _interrupted(int(stopped.args[0]), argv[0], words)
     except KeyboardInterrupt:
-        return _interrupted(2, words)
-    except BrokenPipeError:
-        _let_go_of_stdout()
-        return BROKEN_PIPE
+        return _interrupted(2, argv[0] if argv else "", words)
+    except OSError as error:
+        if _reader_gone(error):
+            _let_go_of_stdout()
+            return BROKEN_PIPE
+        # Files are written where faults become EnvironmentFault: what has no name is the output.
+        known = error.errno in FULL and error.filename is None
+        return _unwritten(error) if known else _bug(error, _folder(words))
     except MemoryError:
         _say("The memory of this machine does not suffice. Try --size, --limit or a smaller batch_size.")
         return 1
@@ -125,17 +136,34 @@ def _folder(words: Namespace) -> Path | None:
     return None
 
 
-def _interrupted(number: int, words: Namespace) -> int:
-    folder = _folder(words)
+def _interrupted(number: int, verb: str, words: Namespace) -> int:
+    folder = _folder(words) if verb in WORKING else None
+    folder = None if folder and _finished(folder) else folder
     if sys.stderr.isatty():
         sys.stderr.write("\n")  # the terminal has just shown ^C
-    kept = folder is not None and (folder / "model" / "model.json").exists()
+    kept = folder is not None and _has_model(folder)
     _say(
         "Stopped at once."
         + (f" Go on with: chronas resume {shlex.quote(str(folder))}" if folder else "")
         + ("; the weights kept last are there for chronas predict and export." if kept else "")
     )
     return 128 + number
+
+
+def _finished(run: Path) -> bool:
+    try:
+        return bool(json.loads((run / "result.json").read_bytes())["status"] == "finished")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _has_model(run: Path) -> bool:
+    """Whether weights were kept in a run; of one that was stopped before it could train nothing is said."""
+    if "chronas.deploy.bundle" not in sys.modules:
+        return False  # importing torch now would take seconds
+    from chronas.deploy.bundle import MODEL
+
+    return (run / MODEL / f"{MODEL}.json").exists()
 
 
 def _bug(error: BaseException, folder: Path | None) -> int:
@@ -182,7 +210,25 @@ def _wrapped(line: str, width: int) -> list[str]:
     return textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]
 
 
+def _reader_gone(error: OSError) -> bool:
+    """Whether the reader of our output has gone, or its terminal was closed, which is no fault."""
+    if error.errno != errno.EIO:
+        return isinstance(error, BrokenPipeError)
+    with contextlib.suppress(OSError, ValueError):
+        out = os.fstat(sys.stdout.fileno())
+        # A closed terminal is a device, but no terminal any more.
+        device = stat.S_ISCHR(out.st_mode) and not os.path.samestat(out, os.stat(os.devnull))
+        return device and not sys.stdout.isatty()
+    return False
+
+
+def _unwritten(error: OSError) -> int:
+    """Say that the output could not be written; returns the exit code."""
+    _say(f"The output cannot be written: {error.strerror or error}. Free space, or send it elsewhere.")
+    return 1
+
+
 def _let_go_of_stdout() -> None:
-    """The reader of our output has gone, which is no fault: the rest goes nowhere, silently."""
+    """The rest of our output goes nowhere, silently."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

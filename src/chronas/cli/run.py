@@ -54,7 +54,7 @@ def closing(result: RunResult, out: Path) -> list[str]:
     if result.interrupted:
         best = RunFolder.open(out).read_best()
         if best is not None and search is None:
-            lines.append(f"{'Best so far':12}  {best['notation']}")
+            lines.append(_best_line(best, given=RunFolder.open(out).spec.get("verb") == "train"))
         lines += ["", f"Stopped on request; nothing is lost. Go on with: chronas resume {name}"]
         return [*lines, use_now(result, name)]
     networks = [entry["name"] for entry in result.result["networks"]]
@@ -65,6 +65,13 @@ def closing(result: RunResult, out: Path) -> list[str]:
     elif "found" in networks:
         lines.append(f"{'Next':12}  chronas predict {name} IMAGE...   or   chronas export {name} --format onnx")
     return lines
+
+
+def _best_line(best: Mapping[str, Any], given: bool) -> str:
+    """The network of best.json: the best of those that were judged, the first where none was, or the one `given`."""
+    if best.get("metrics"):
+        return f"{'Best so far':12}  {best['notation']}"
+    return f"{'Network':12}  {best['notation']}" if given else f"{'First':12}  {best['notation']}, not judged"
 
 
 def use_now(result: RunResult, name: str) -> str:

@@ -18,9 +18,12 @@ class Advancer(Protocol):
     """Stateful work: trains a supernet or a network for one slice.
 
     `pause` is asked after every step; when it says so, `advance` returns None and the next call goes on with
-    the slice. `notes` hands out messages for people.
+    the slice. `notes` hands out messages for people. `least` is the seconds that a step took of late, 0 before the
+    first one.
     """
 
+    @property
+    def least(self) -> float: ...
     def advance(self, ledger: Ledger, pause: Callable[[], bool]) -> dict[str, float] | None: ...
     def notes(self) -> list[str]: ...
     def state(self) -> dict[str, Any]: ...
@@ -69,7 +72,10 @@ class InlineExecutor:
 
     def fits(self, work: Work, ledger: Ledger) -> bool:
         """Whether there is time to begin `work`; always in budgets other than seconds."""
-        return isinstance(work, Advance) or ledger.fits(self._evaluator(work).least)
+        if isinstance(work, Advance):
+            # A slice is one step at least, which may be longer than a slice is to be.
+            return self.advancer is None or ledger.fits(self.advancer.least)
+        return ledger.fits(self._evaluator(work).least)
 
     def run(self, work: Work, ledger: Ledger, pause: Callable[[], bool]) -> Outcome | None:
         """Run `work`; a failed evaluation comes back as an outcome with `error`, a paused piece of work as None.

@@ -1,12 +1,17 @@
-"""Ctrl-C, SIGTERM and SIGHUP: the first asks to finish the step, the second stops at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first asks to finish the step, a second Ctrl-C or SIGTERM stops at once."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
+
+IMPATIENT_AFTER = 0.3
+"""Seconds after the first signal; what comes sooner is the same wish, sent to the process in more than one way."""
 
 
 class Interrupted(BaseException):
@@ -21,6 +26,7 @@ class StopFlag:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self._asked = -math.inf
         self._at_once = False
         self._held = 0
         self._waiting = False
@@ -34,13 +40,24 @@ class StopFlag:
         return 128 + (self.signal or 0) if self.requested else 0
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        stopped, self.signal = self.requested, number
-        if not stopped and not self._at_once:
+        if self.requested and not self._impatient(number):
             return
+        stopped, self.signal = self.requested, number
+        if not stopped:
+            self._asked = time.monotonic()
+            if not self._at_once:
+                return
         if self._held:
             self._waiting = True
             return
         raise Interrupted(number)
+
+    def _impatient(self, number: int) -> bool:
+        """Whether a signal after the first one is of someone who does not want to wait.
+
+        A terminal that is closed sends SIGHUP twice within milliseconds, and may do so after a Ctrl-C or SIGTERM.
+        """
+        return number != getattr(signal, "SIGHUP", None) and time.monotonic() - self._asked >= IMPATIENT_AFTER
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -50,9 +67,10 @@ class StopFlag:
             yield
         finally:
             self._held -= 1
-        if self._waiting and not self._held:
-            self._waiting = False
-            raise Interrupted(self.signal)
+            # Also where the block failed: nobody else would hear of the signal.
+            if self._waiting and not self._held:
+                self._waiting = False
+                raise Interrupted(self.signal)
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:

@@ -38,7 +38,7 @@ def collect(run: Path) -> ReportView:
     """
     files = read_joined(run)
     data, budget = _data(files), _budget(files)
-    networks = tuple(_network(section(n)) for n in items(files.result.get("networks")))
+    networks = tuple(_network(section(n), data) for n in items(files.result.get("networks")))
     found = next((n for n in networks if n.name == "found"), None)
     weighed = considered(files, found.epochs if found else None)
     search = _search(files, weighed)
@@ -139,6 +139,7 @@ def _search(files: RunFiles, weighed: ConsideredView | None) -> SearchView | Non
     notation = search.get("notation") or files.best.get("notation") or _last_best(files)
     if not (space or method or notation):
         return None
+    first = bool(files.best) and not section(files.best.get("metrics")) and not search and how != "training"
     return SearchView(
         text(space),
         text(method),
@@ -148,6 +149,7 @@ def _search(files: RunFiles, weighed: ConsideredView | None) -> SearchView | Non
         number(search.get("madds")),
         bool(search),
         how,
+        not first,
     )
 
 
@@ -160,7 +162,7 @@ def _last_best(files: RunFiles) -> object:
     return best[-1].get("notation") if best else None
 
 
-def _network(data: Json) -> NetworkView:
+def _network(data: Json, images: DataView | None) -> NetworkView:
     per_class = [(text(name), number(value)) for name, value in section(data.get("per_class")).items()]
     confusion = [[int(number(many) or 0) for many in items(row)] for row in items(data.get("confusion"))]
     mistakes = [[int(number(one) or 0) for one in items(row)] for row in items(data.get("mistakes"))]
@@ -178,6 +180,8 @@ def _network(data: Json) -> NetworkView:
         confusion=tuple(tuple(row) for row in confusion),
         mistakes=tuple((row[0], row[1], row[2], row[3]) for row in mistakes if len(row) == 4 and min(row) >= 0),
         per_class=tuple((name, value) for name, value in per_class if value is not None),
+        val_images=_part(data.get("val_images"), images.val if images else None),
+        test_images=_part(data.get("test_images"), images.test if images else None),
     )
 
 
@@ -192,6 +196,12 @@ def _status(files: RunFiles) -> tuple[str, str]:
         return (stated if stated in ENDED else "running"), ""
     reason = text(turns[-1].get("reason")) if turns[-1].get("kind") == "end" else ""
     return (reason if reason in ENDED else "running"), text(turns[-1].get("message"))
+
+
+def _part(value: object, of: int | None) -> int | None:
+    """How many images were looked at, where that are fewer than all; older runs do not tell, and looked at all."""
+    seen = _whole(value)
+    return seen if seen and of and seen < of else None
 
 
 def _progress(files: RunFiles) -> float | None:

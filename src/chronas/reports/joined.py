@@ -20,8 +20,10 @@ def read_joined(run: Path) -> RunFiles:
     if not inner.spec:
         return files
     began = number(section(files.result.get("budget")).get("seconds")) or 0.0
-    result = {**files.result, "networks": items(inner.result.get("networks")), "budget": _budget(files, inner),
-              "unfinished": inner.result.get("unfinished")}  # fmt: skip
+    networks, unfinished = items(inner.result.get("networks")), inner.result.get("unfinished")
+    if not networks and unfinished is None:
+        unfinished = files.result.get("unfinished")  # its model is the one there is, as in deploy.bundle
+    result = {**files.result, "networks": networks, "budget": _budget(files, inner), "unfinished": unfinished}
     return dataclasses.replace(
         files,
         result=result,

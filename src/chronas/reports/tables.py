@@ -50,10 +50,10 @@ def key_figures(view: ReportView) -> tuple[Figure, ...]:
     found = next((n for n in view.networks if n.name == "found"), None)
     figures = []
     if found and found.test_accuracy is not None:
-        images = f"on {view.data.test:,} images" if view.data and view.data.test else ""
+        images = _images(found.test_images, view.data.test if view.data else None)
         figures.append(Figure("test accuracy", percent(found.test_accuracy), images))
     if found and found.val_accuracy is not None:
-        images = f"on {view.data.val:,} images" if view.data and view.data.val else ""
+        images = _images(found.val_images, view.data.val if view.data else None)
         figures.append(Figure("validation accuracy", percent(found.val_accuracy), images))
     params = found.params if found else view.search.params if view.search else None
     madds = found.madds if found else view.search.madds if view.search else None
@@ -68,6 +68,13 @@ def key_figures(view: ReportView) -> tuple[Figure, ...]:
         extra = f"; rival: the same time again, {seconds(rival)}" if rival else ""
         figures.append(Figure(name, amount(view.budget.spent, view.budget.unit), f"of {given} given{extra}"))
     return tuple(figures)
+
+
+def _images(seen: int | None, of: int | None) -> str:
+    """What an accuracy is of: all images, or a part of them where there was no time for more."""
+    if not of:
+        return ""
+    return f"on {seen:,} of {of:,} images" if seen else f"on {of:,} images"
 
 
 def option_bars(decision: DecisionView) -> tuple[OptionBar, ...]:

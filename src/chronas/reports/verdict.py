@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from chronas.reports.units import amount, percent
 from chronas.reports.view import BudgetView, DataView, NetworkView, SearchView
@@ -26,6 +27,8 @@ def headline(
     if found and _score(found) is not None:
         return _found(found, networks, budget)
     best = f" The best so far is {search.notation}." if search and search.notation else ""
+    if search and search.notation and not search.judged:
+        best = f" The first network is {search.notation}; none was judged yet."
     if search and search.notation and search.done:
         return f"The search chose {search.notation}; the network has not been trained from scratch yet."
     share = "" if progress is None else f" {100 * progress:.0f} % of its budget is used."
@@ -85,14 +88,28 @@ def remarks(networks: tuple[NetworkView, ...], data: DataView | None) -> tuple[s
     others = rivals(found, networks)
     if not others or not data or not data.test:
         return ()
-    margin = _margin(own[0], data.test)
-    close = [SHORT.get(n.name, n.title) for n, a in others if abs(a - own[0]) < margin]
-    gap = f"a difference below about {margin:.1f} percentage points can be chance."
-    sentence = f"With {data.test:,} test images {gap}"
+    # An accuracy of a part of the images is coarser: each comparison is as coarse as its coarser side.
+    counts = {n.name: min(found.test_images or data.test, n.test_images or data.test) for n, _ in others}
+    groups = sorted(set(counts.values()), reverse=True)
+    return tuple(
+        _chance(own[0], images, [(n, a) for n, a in others if counts[n.name] == images], len(groups) > 1)
+        for images in groups
+    )
+
+
+def _chance(accuracy: float, images: int, others: Sequence[tuple[NetworkView, float]], named: bool) -> str:
+    """How coarse a comparison on `images` is, and which of `others` it cannot tell apart; `named`: of whom it is."""
+    margin = _margin(accuracy, images)
+    words = {n.name: SHORT.get(n.name, n.title) for n, _ in others}
+    close = [words[n.name] for n, a in others if abs(a - accuracy) < margin]
+    whose = f" in the comparison with {' and '.join(words.values())}" if named else ""
+    sentence = (
+        f"With {images:,} test images{whose} a difference below about {margin:.1f} percentage points can be chance."
+    )
     if close:
         few, are = ("difference", "is") if len(close) == 1 else ("differences", "are")
         sentence += f" The {few} from {' and '.join(close)} {are} smaller than that."
-    return (sentence,)
+    return sentence
 
 
 def _margin(accuracy: float, images: int) -> float:

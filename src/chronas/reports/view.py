@@ -44,7 +44,8 @@ class BudgetView:
 class SearchView:
     """What was searched, how, and what it found so far (`done`: in the end); `madds` are per image.
 
-    how   "search"; "timing" where `fit` had no time for one and took what fits; "training" where none was asked for
+    how     "search"; "timing" where `fit` had no time for one and took what fits; "training" where none was asked for
+    judged  False where `notation` is the first network, and none was judged yet
     """
 
     space: str
@@ -55,6 +56,7 @@ class SearchView:
     madds: float | None
     done: bool
     how: str = "search"
+    judged: bool = True
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,10 @@ class ConsideredView:
 
 @dataclass(frozen=True)
 class NetworkView:
-    """One trained network. Accuracies in percent, `seconds` and `epochs` of its training."""
+    """One trained network. Accuracies in percent, `seconds` and `epochs` of its training.
+
+    val_images, test_images   what the accuracies are of, where there was no time for all images; else None
+    """
 
     name: str
     title: str
@@ -104,6 +109,8 @@ class NetworkView:
     confusion: tuple[tuple[int, ...], ...]
     mistakes: tuple[tuple[int, int, int, int], ...]
     per_class: tuple[tuple[str, float], ...]
+    val_images: int | None = None
+    test_images: int | None = None
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,7 @@ def refuse_occupied(path: Path) -> None:
         )
     others = sorted({entry.name for entry in path.iterdir()} - _SKELETON)
     # A kill while a run was being made leaves parts of the skeleton; those may be made again.
-    others = [name for name in others if not name.startswith((".spec.json.", ".journal.jsonl."))]
+    others = [name for name in others if not name.startswith((".spec.json.", ".journal.jsonl.", f".{LOCK}."))]
     journal = path / "journal.jsonl"
     if not others and journal.exists() and journal.stat().st_size:
         others = [journal.name]

@@ -15,7 +15,8 @@ from typing import Any
 class Holder:
     """A process that holds a lock file.
 
-    `machine` tells apart machines, and containers, of one name; `born` tells apart processes of one pid.
+    `machine` tells apart machines, and containers, of one name; `born` tells apart processes of one pid;
+    `locks`: it has the system's lock too.
     """
 
     host: str
@@ -23,11 +24,12 @@ class Holder:
     pid: int
     born: str
     started: str
+    locks: bool = False
 
     @classmethod
-    def this(cls) -> Holder:
+    def this(cls, locks: bool = False) -> Holder:
         """The process that asks."""
-        return cls(socket.gethostname(), _machine(), os.getpid(), _born(os.getpid()), now())
+        return cls(socket.gethostname(), _machine(), os.getpid(), _born(os.getpid()), now(), locks)
 
     @property
     def here(self) -> bool:
@@ -60,7 +62,7 @@ def read_holder(file: Path) -> Holder | str | None:
     try:
         held: Any = json.loads(file.read_bytes())
         words = {name: str(held[name]) for name in ("host", "machine", "born", "started")}
-        return Holder(pid=int(held["pid"]), **words)
+        return Holder(pid=int(held["pid"]), locks=held.get("locks") is True, **words)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):

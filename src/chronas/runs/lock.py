@@ -1,7 +1,8 @@
 """The lock of a run folder: one process at a time works on it.
 
 Where the file system has locks, the system itself gives them back when a process ends. Network drives often have none
-(NFS without its lock service, some of SMB, Lustre and FUSE): there a file is made that only one process can make.
+(NFS without its lock service, some of SMB, Lustre and FUSE): there a file is made that only one process can make. Who
+has the system's lock makes it too, for a drive may have locks for one machine and none for another.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from chronas.errors import RunError
-from chronas.runs.files import FLAGS, disk_faults, write_all
+from chronas.runs.files import FLAGS, disk_faults, remove_leftovers, to_disk, write_all
 from chronas.runs.holder import Holder, now, read_holder
 
 try:
@@ -27,7 +28,7 @@ except ImportError:
     LOCKS = None  # elsewhere than on POSIX systems
 
 LOCK, HELD, TAKING = "lock", "lock.held", "lock.taking"
-"""What the system locks; what is made where it locks nothing; what is made for the moment in which one takes over."""
+"""What the system locks; what only one process can make; what is made for the moment in which one takes that over."""
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTTY}
 BUSY = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
 
@@ -48,14 +49,10 @@ def lock(path: Path) -> Iterator[tuple[str, ...]]:
         with disk_faults(path / LOCK):
             reason = _locked_by_system(descriptor, path)
         if reason is None:
-            with disk_faults(path / HELD):
-                # Another machine may see no locks on this drive.
-                _refuse_held(path, read_holder(path / HELD))
-                (path / HELD).unlink(missing_ok=True)
-            with _described(descriptor, path):
+            with _described(descriptor, path), _held(path, Holder.this(locks=True)):
                 yield ()
         else:
-            with _held(path):
+            with _held(path, Holder.this()):
                 yield (f"The run's folder lies on a file system without locks ({reason}): the file {HELD} in it keeps "
                        "other processes away.",)  # fmt: skip
     finally:
@@ -107,18 +104,19 @@ def _holder(descriptor: int) -> str:
     return f"Another process (pid {pid}, since {started})"
 
 
-# -- a file instead of the system's lock ---------------------------------------------------------------------
+# -- a file that only one process can make -------------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def _held(path: Path) -> Iterator[None]:
+def _held(path: Path, mine: Holder) -> Iterator[None]:
     """Hold the folder `path` by a file that only one process can make."""
-    mine = Holder.this()
     content = json.dumps(vars(mine)).encode()
     with disk_faults(path / HELD):
         if not _make(path / HELD, content):
-            _take_over(path, content)
+            _take_over(path, mine, content)
     try:
+        for name in (HELD, TAKING):
+            remove_leftovers(path, name)
         yield
     finally:
         # What cannot be removed any more is no obstacle once this process has ended.
@@ -128,13 +126,35 @@ def _held(path: Path) -> Iterator[None]:
 
 
 def _make(file: Path, content: bytes) -> bool:
-    """Make `file`; False where it exists."""
+    """Make `file`, which is whole as soon as it is there where files can have two names; False where it exists.
+
+    A torn file would not tell whose it is, so that nobody could take it over.
+    """
+    whole = file.with_name(f".{file.name}.{os.urandom(4).hex()}.tmp")
+    try:
+        _write(whole, content)
+        try:
+            os.link(whole, file)
+            return True
+        except FileExistsError:
+            # Some network drives ask twice, and hear the second answer.
+            return whole.exists() and whole.stat().st_nlink > 1
+        except OSError:
+            return _write(file, content)
+    finally:
+        with contextlib.suppress(OSError):
+            whole.unlink(missing_ok=True)
+
+
+def _write(file: Path, content: bytes) -> bool:
+    """Make `file` unless it exists."""
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FLAGS, 0o666)
     except FileExistsError:
         return False
     try:
         write_all(descriptor, content)
+        to_disk(descriptor)
     except BaseException:
         file.unlink(missing_ok=True)
         raise
@@ -143,9 +163,12 @@ def _make(file: Path, content: bytes) -> bool:
     return True
 
 
-def _take_over(path: Path, content: bytes) -> None:
+def _take_over(path: Path, mine: Holder, content: bytes) -> None:
     """Put a file with `content` in the place of one whose process has ended. Raises RunError where it has not."""
-    _refuse_held(path, read_holder(path / HELD))
+    _refuse_held(path, read_holder(path / HELD), mine)
+    left = read_holder(path / TAKING)
+    if mine.locks and isinstance(left, Holder) and left.locks:
+        (path / TAKING).unlink(missing_ok=True)  # of one that was killed just here, for its lock is ours now
     # Of several that see the old file one may replace it, and only while it is still the old one.
     if not _make(path / TAKING, content):
         file = shlex.quote(str(path / TAKING))
@@ -153,7 +176,7 @@ def _take_over(path: Path, content: bytes) -> None:
     replaced = False
     try:
         holder = read_holder(path / HELD)
-        _refuse_held(path, holder)
+        _refuse_held(path, holder, mine)
         if holder is not None:
             os.replace(path / TAKING, path / HELD)
             replaced = True
@@ -164,15 +187,15 @@ def _take_over(path: Path, content: bytes) -> None:
             (path / TAKING).unlink(missing_ok=True)
 
 
-def _refuse_held(path: Path, holder: Holder | str | None) -> None:
+def _refuse_held(path: Path, holder: Holder | str | None, mine: Holder) -> None:
     """Raise RunError unless nobody holds `path`, or one who has ended."""
     if holder is None:
         return
     file = shlex.quote(str(path / HELD))
     if isinstance(holder, str):
         raise RunError(f"{holder} may be working on {path}. Wait for it to end; if there is none, delete {file}.")
-    if holder.gone:
-        return
+    if holder.gone or (holder.locks and mine.locks):
+        return  # of two that have the system's lock the first one has ended
     if holder.here and holder.pid == os.getpid():
         raise RunError(f"This process already is working on {path}. Wait for it to end, or stop it.")
     who = f"Another process (pid {holder.pid} on {holder.host}, since {holder.started})"

@@ -11,7 +11,7 @@ from chronas.architecture import Architecture
 from chronas.budget import Budget, Ledger, Slowest
 from chronas.data.images import ImageData
 from chronas.errors import TrainingError
-from chronas.seeding import derive
+from chronas.seeding import derive, torch_scope
 from chronas.spaces import Space
 from chronas.training.at_once import AtOnce
 from chronas.training.hardware import Hardware
@@ -55,6 +55,8 @@ class ShortTraining:
         self, work: Evaluate, ledger: Ledger, pause: Callable[[], bool] = lambda: False
     ) -> dict[str, float] | None:
         """val_accuracy, val_loss, train_loss, epochs, params, madds; None when `pause` cut it off.
+
+        `val_images` too, where there was no time to look at all of them.
 
         Raises TrainingError.
         """
@@ -112,6 +114,7 @@ class ShortTraining:
         began = part.clock()
         found = trainer.validate(remaining(ledger))
         self._judging = part.clock() - began
+        self._notes += _partial(found, self.space.notation(begun.work.choices), len(self.data.val))
         self._remember(begun, found)
         self._slowest.took(metrics["step_seconds"] + self._judging)
         ledger.charge(steps=part.counts["steps"], epochs=part.counts["epochs"])
@@ -121,7 +124,10 @@ class ShortTraining:
 
     def _remember(self, begun: _CutOff, found: Mapping[str, float]) -> None:
         """Keep the weights of the best network so far: a run that is stopped gives them."""
-        if self._best is None or better(found, self._best["metrics"]):
+        best = None if self._best is None else self._best["metrics"]
+        # What is known of a part of the images is no reason to give up what was judged on all.
+        doubtful = best is not None and "val_images" in found and "val_images" not in best
+        if best is None or (better(found, best) and not doubtful):
             weights = {name: value.detach().cpu().clone() for name, value in begun.trainer.net.state_dict().items()}
             self._best = {
                 "choices": list(begun.work.choices), "metrics": dict(found), "weights": weights,
@@ -135,7 +141,8 @@ class ShortTraining:
             found += self._cut_off.trainer.unfinished(self._cut_off.work.choices, self._cut_off.part)
         if self._best is not None:
             choices = tuple(self._best["choices"])
-            net = self.hardware.place(nets.build(Architecture(self.space, choices), self.data.task))
+            with torch_scope(self.seed, "cut out"):
+                net = self.hardware.place(nets.build(Architecture(self.space, choices), self.data.task))
             net.load_state_dict(self._best["weights"])
             found.append(
                 Unfinished(net, choices, self._best["seconds"], self._best["epochs"], self._best["metrics"])
@@ -174,12 +181,27 @@ class SharedWeights(AtOnce):
     def __init__(self, trainer: SupernetTrainer) -> None:
         super().__init__()
         self.trainer = trainer
+        self._notes: list[str] = []
 
     def judge(self, work: Evaluate, ledger: Ledger) -> dict[str, float]:
-        """`val_accuracy` and `val_loss`."""
+        """`val_accuracy` and `val_loss`; `val_images` where there was no time to look at all of them."""
         found = self.trainer.evaluate(work.choices, remaining(ledger))
         ledger.charge(epochs=self.trainer.evaluation_epochs)
+        self._notes += _partial(found, self.trainer.method.space.notation(work.choices), len(self.trainer.data.val))
         return found
+
+    def notes(self) -> list[str]:
+        """What people should know, each message handed out once."""
+        notes, self._notes = self._notes, []
+        return notes
+
+
+def _partial(found: Mapping[str, float], notation: str, images: int) -> list[str]:
+    """What to say where a network was judged on a part of the validation images."""
+    if "val_images" not in found:
+        return []
+    seen = f"{found['val_images']:,.0f} of {images:,}"
+    return [f"There was time to judge {notation} on {seen} validation images, drawn at random."]
 
 
 class SupernetSlices:
@@ -187,6 +209,11 @@ class SupernetSlices:
 
     def __init__(self, trainer: SupernetTrainer, limit: Slice) -> None:
         self.trainer, self.limit = trainer, limit
+
+    @property
+    def least(self) -> float:
+        """Seconds of a step."""
+        return self.trainer.step_seconds
 
     def advance(self, ledger: Ledger, pause: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
         return self.trainer.advance(ledger, self.limit, pause)

@@ -37,8 +37,29 @@ def unlimited() -> float:
 
 
 def remaining(ledger: Ledger) -> Left:
-    """What is left of a budget in seconds, its reserve included: to judge is what the reserve is for."""
-    return unlimited if ledger.budget.unit != "seconds" else lambda: ledger.budget.amount - ledger.seconds
+    """What is left in seconds for an evaluation within a search: its reserve is for writing down what was found."""
+    return unlimited if ledger.budget.unit != "seconds" else lambda: ledger.usable - ledger.seconds
+
+
+class Watch:
+    """When to end judging: where there is no time for another batch like the slowest so far.
+
+    left   seconds that are left
+    size   images in a batch, of `total` images
+    """
+
+    def __init__(self, left: Left, size: int, total: int) -> None:
+        self.left, self.size, self.total = left, size, total
+        self._slowest, self._began = 0.0, time.monotonic()
+
+    def ended(self, seen: int, loss: Tensor | float) -> bool:
+        """Asked after every batch, with the images looked at and their loss, which a GPU may still be computing."""
+        if self.left is unlimited:
+            return False
+        float(loss)  # waited for, so that the clock tells the truth
+        now = time.monotonic()
+        self._slowest, self._began = max(self._slowest, now - self._began), now
+        return self.left() < self._slowest * min(1.0, (self.total - seen) / self.size)
 
 
 @dataclass(frozen=True)
@@ -93,18 +114,14 @@ def judge(
     order = torch.randperm(len(split), generator=torch_stream(0, "judge", len(split))).to(split.labels.device)
     loss: Tensor | float = 0.0
     told: list[Tensor] = []
-    micro, seen, slowest, began = MicroBatches(), 0, 0.0, time.monotonic()
+    micro, seen, watch = MicroBatches(), 0, Watch(left, size, len(split))
     for images, labels in batches.sequential(size, order):
         logits = _logits(net, images, hardware, micro)
         loss = loss + F.cross_entropy(logits, labels, reduction="sum")
         told.append(labels * classes + logits.argmax(1))
         seen += len(labels)
-        if left is not unlimited:
-            float(loss)  # a GPU is waited for, so that the clock tells the truth
-            now = time.monotonic()
-            slowest, began = max(slowest, now - began), now
-            if left() < slowest * min(1.0, (len(split) - seen) / size):
-                break
+        if watch.ended(seen, loss):
+            break
     net.train(was_training)
     return _judgement(torch.cat(told).cpu(), classes, float(loss) / seen, len(split))
 

@@ -67,12 +67,17 @@ class NetworkTrainer:
         self.parameters = list(net.parameters())
         self.micro = MicroBatches()
         self.steps, self.looked, self.lr_scale = 0, 0, 1.0
-        self.look_seconds = 0.0
+        self.look_seconds = self.step_seconds = 0.0
         self.best: dict[str, Any] | None = None
         self._slice: SliceSoFar | None = None
         for module in net.modules():
             if isinstance(module, nn.Dropout) and recipe.dropout:
                 module.p = recipe.dropout
+
+    @property
+    def least(self) -> float:
+        """Seconds of a step."""
+        return self.step_seconds
 
     def advance(self, ledger: Ledger, pause: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
         """Train for one slice; the last one of the budget ends on time.
@@ -96,7 +101,7 @@ class NetworkTrainer:
             if not ledger.fits(so_far.slowest):
                 break
             paused = pause()
-        so_far.seconds = time.monotonic() - began
+        so_far.seconds, self.step_seconds = time.monotonic() - began, so_far.slowest
         metrics = so_far.metrics()
         require_finite(self.net, metrics, "network", self.steps, self._rate(ledger.progress))
         if paused:
@@ -156,12 +161,13 @@ class NetworkTrainer:
         ledger.charge(where="validation", seconds=self.look_seconds)
         if self.best is None or found["val_accuracy"] > self.best["val_accuracy"]:
             weights = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
-            self.best = {**found, "weights": weights}
+            self.best = {**found, "weights": weights, "steps": self.steps, "seconds": ledger.seconds - ledger.opening}
         return found
 
     def validate(self, left: Left = unlimited) -> dict[str, float]:
-        """`val_accuracy` (percent) and `val_loss` on the validation images, all of them where there is time."""
-        return metrics_of(self.judge(self.net, left))
+        """`val_accuracy` (percent) and `val_loss`; `val_images` too, where there was no time to look at all of them."""
+        seen = self.judge(self.net, left)
+        return metrics_of(seen) | ({} if seen.whole else {"val_images": float(seen.images)})
 
     def judge(self, net: nn.Module, left: Left = unlimited) -> Judgement:
         """`net` on the validation images, as many as there is time for."""
@@ -191,14 +197,17 @@ class NetworkTrainer:
         schedule = Schedule(
             self.train, self.steps, rate, self.optimiser, self.hardware, self.recipe.clip,
             self.recipe.label_smoothing, stale_norms=shrunk < min(self.data.task.height, self.data.task.width),
+            step_seconds=self.step_seconds, parts=self.micro.parts,
         )  # fmt: skip
-        epochs = self.steps / len(self.train)
-        found = [Unfinished(self.net, choices, ledger.seconds, epochs, schedule=schedule)]
+        seconds = ledger.seconds - ledger.opening
+        found = [Unfinished(self.net, choices, seconds, self.steps / len(self.train), schedule=schedule)]
         if self.best is not None:
             seen = copy.deepcopy(self.net)
             seen.load_state_dict(self.best["weights"])
-            known: dict[str, float] = {name: value for name, value in self.best.items() if name != "weights"}
-            found.append(Unfinished(seen, choices, ledger.seconds, epochs, known))
+            # Snapshots of earlier versions know neither steps nor seconds of it.
+            steps, seconds = self.best.get("steps", self.steps), self.best.get("seconds", seconds)
+            known: dict[str, float] = {name: value for name, value in self.best.items() if name.startswith("val_")}
+            found.append(Unfinished(seen, choices, seconds, steps / len(self.train), known))
         return found
 
     def calm(self) -> str:
@@ -209,7 +218,7 @@ class NetworkTrainer:
     def state(self) -> dict[str, Any]:
         return {"net": dict(self.net.state_dict()), "optimiser": self.optimiser.state(self.net), "steps": self.steps,
                 "looked": self.looked, "look_seconds": self.look_seconds, "best": self.best,
-                "parts": self.micro.parts, "lr_scale": self.lr_scale,
+                "parts": self.micro.parts, "lr_scale": self.lr_scale, "step_seconds": self.step_seconds,
                 "slice": None if self._slice is None else self._slice.state()}  # fmt: skip
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -217,6 +226,8 @@ class NetworkTrainer:
         self.optimiser.load(self.net, state["optimiser"])
         self.steps, self.looked, self.look_seconds = state["steps"], state["looked"], state["look_seconds"]
         self.best, self.micro.parts, self.lr_scale = state["best"], state["parts"], state["lr_scale"]
+        # Snapshots of earlier versions do not know it.
+        self.step_seconds = state.get("step_seconds", 0.0)
         so_far = state["slice"]
         self._slice = None if so_far is None else SliceSoFar.restored(so_far, self.hardware.device)
 

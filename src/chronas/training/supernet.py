@@ -23,7 +23,7 @@ from chronas.methods.oneshot import OneShotMethod
 from chronas.nets.mix import Mix, one_hot
 from chronas.seeding import torch_scope
 from chronas.training.hardware import Hardware
-from chronas.training.judge import Left, unlimited
+from chronas.training.judge import Left, Watch, unlimited
 from chronas.training.optim import SparseSGD, clip_gradients
 from chronas.training.schedules import cosine
 from chronas.training.steps import MicroBatches, SliceSoFar, Sums, forward_backward, out_of_memory, require_finite
@@ -88,7 +88,7 @@ class SupernetTrainer:
         self.held_micro = MicroBatches()
         self._slice: SliceSoFar | None = None
         self.index = self.steps = self.held_out_steps = 0
-        self.lr_scale = 1.0
+        self.lr_scale, self.step_seconds = 1.0, 0.0
         self._option_parameters: dict[tuple[int, int], list[nn.Parameter]] = {}
         self._dropouts = [module for module in net.modules() if isinstance(module, nn.Dropout)]
         owned = {id(p) for slot in range(len(method.space.decisions)) for p in net.slots[slot].parameters()}  # type: ignore[index, union-attr]
@@ -121,7 +121,7 @@ class SupernetTrainer:
             if not ledger.fits(so_far.slowest):
                 break
             paused = pause()
-        so_far.seconds = time.monotonic() - began
+        so_far.seconds, self.step_seconds = time.monotonic() - began, so_far.slowest
         metrics = so_far.metrics()
         require_finite(self.net, metrics, "supernet", self.steps, self._lr(ledger.progress))
         if paused:
@@ -200,8 +200,10 @@ class SupernetTrainer:
             return []
         net, optimiser = self._cut_out(choices)
         schedule = Schedule(self.train, self.steps, self._lr(ledger.progress), optimiser, self.hardware,
-                            self.settings.clip, stale_norms=True)  # fmt: skip
-        return [Unfinished(net, choices, ledger.seconds, self.steps / self.epoch_steps, schedule=schedule)]
+                            self.settings.clip, stale_norms=True, step_seconds=self.step_seconds,
+                            parts=self.micro.parts)  # fmt: skip
+        seconds = ledger.seconds - ledger.opening
+        return [Unfinished(net, choices, seconds, self.steps / self.epoch_steps, schedule=schedule)]
 
     @torch.no_grad()
     def _cut_out(self, choices: Choices) -> tuple[nn.Module, SparseSGD]:
@@ -229,9 +231,11 @@ class SupernetTrainer:
         """`val_loss` and `val_accuracy` of one architecture with the shared weights, on all held-out images.
 
         Batch norm takes the statistics of the batch, which are those of this architecture. The batches are mixed, and
-        the same for all architectures; dropout is off. Fewer images where `left` (seconds) does not suffice.
+        the same for all architectures; dropout is off. Where `left` (seconds) does not suffice, there are fewer images,
+        and `val_images` says how many.
         """
-        sums, mix = Sums(), one_hot(choices)
+        sums, mix, total = Sums(), one_hot(choices), len(self.data.val)
+        watch = Watch(left, self.mixed.batch_size, total)
         self.net.train()
         for module in self._dropouts:
             module.eval()
@@ -240,9 +244,10 @@ class SupernetTrainer:
             with self.hardware.autocast():
                 logits: Tensor = self.net(images, mix)
                 sums.add(F.cross_entropy(logits, labels), logits, labels)
-            if left is not unlimited and left() <= 0:
+            if watch.ended(sums.images, sums.loss):
                 break
-        return sums.read("val")
+        part = {"val_images": float(sums.images)} if sums.images < total else {}
+        return {**sums.read("val"), **part}
 
     @property
     def evaluation_epochs(self) -> float:
@@ -260,6 +265,7 @@ class SupernetTrainer:
             "parts": self.micro.parts,
             "held_parts": self.held_micro.parts,
             "lr_scale": self.lr_scale,
+            "step_seconds": self.step_seconds,
             "slice": None if self._slice is None else self._slice.state(),
         }
 
@@ -270,4 +276,6 @@ class SupernetTrainer:
         self.index, self.steps, self.held_out_steps = state["index"], state["steps"], state["held_out_steps"]
         self.micro.parts, self.held_micro.parts = state["parts"], state["held_parts"]
         self.lr_scale, so_far = state["lr_scale"], state["slice"]
+        # Snapshots of earlier versions do not know it.
+        self.step_seconds = state.get("step_seconds", 0.0)
         self._slice = None if so_far is None else SliceSoFar.restored(so_far, self.hardware.device)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from chronas.data.formats.array_names import find_arrays, meant
+from chronas.data.formats.array_names import IMAGE_DIMS, find_arrays, meant
+from chronas.data.formats.files.tree import is_image
+from chronas.data.formats.ignored import ignored_file, ignored_folder
 from chronas.data.formats.python.read import from_arrays
 from chronas.data.options import DataOptions
 from chronas.data.raw import PART_OF_NAME, Raw
@@ -21,13 +24,44 @@ PICKLED = (
 
 
 def matches(path: Path, options: DataOptions) -> bool:
-    """A .npy file, or a folder of some of which one is called like images."""
+    """A .npy file, or a folder of some of which one is called like images.
+
+    Beside image files, where they may be anything (mean.npy, features.npy), they must be images and labels.
+    """
     if path.is_file():
         return path.suffix == ".npy"
     files = _files(path)
-    return any(kind is not None and kind[1] == "images" for kind in map(meant, files)) or (
+    named = any(kind is not None and kind[1] == "images" for kind in map(meant, files)) or (
         len(files) == 2 and all(file.parent == path for file in files.values())
     )
+    return named and (_are_data(files, path) or not _holds_images(path))
+
+
+def _are_data(files: Mapping[str, Path], where: Path) -> bool:
+    """Whether images and as many labels are among the arrays, by their names and shapes."""
+    try:
+        shapes = {name: _shape(file) for name, file in files.items()}
+        images, labels = find_arrays(shapes, str(where)).parts["train"]
+    except (DataError, OSError, ValueError, EOFError):
+        return False
+    return len(shapes[images]) in IMAGE_DIMS and labels is not None and shapes[images][0] == shapes[labels][0]
+
+
+def _shape(file: Path) -> tuple[int, ...]:
+    with file.open("rb") as opened:
+        return header(opened)[0]
+
+
+def _holds_images(folder: Path, depth: int = 3) -> bool:
+    """Whether image files lie in the folder, or in folders inside (part, class)."""
+    try:
+        entries = list(folder.iterdir())
+    except OSError:
+        return False
+    if any(is_image(one.name) and ignored_file(one.name) is None for one in entries):
+        return True
+    inner = (one for one in entries if depth and ignored_folder(one.name) is None and one.is_dir())
+    return any(_holds_images(one, depth - 1) for one in inner)
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -10,6 +10,8 @@ from chronas.data.formats.files.tree import is_image, printable
 from chronas.errors import DataError
 
 _DRIVE = re.compile(r"^[A-Za-z]:")
+End = tuple[str, str | None]
+"""The last folders of a path, and its part; None where the part does not matter."""
 
 
 class ImageNames:
@@ -21,6 +23,7 @@ class ImageNames:
         self._part = part
         self._by_name: dict[str, list[str]] = {}
         self._by_stem: dict[str, list[str]] = {}
+        self._ends: dict[str, dict[End, list[str]]] = {}
         for path in self.images:
             name = printable(path.rpartition("/")[2]).casefold()
             self._by_name.setdefault(name, []).append(path)
@@ -46,9 +49,10 @@ class ImageNames:
         names = _names(cell)
         if not names:
             return None
-        found = [path for path in self._named(names[-1]) if self._agrees(path, names)]
+        whole = [*_names(folder), *names]
+        named = self._named(names[-1])
+        found = self._nearest(named, whole, part) or [path for path in named if self._agrees(path, names)]
         if len(found) > 1:
-            whole = [*_names(folder), *names]
             rank = {path: (part is not None and self._part(path) == part, _common(path, whole)) for path in found}
             best = max(rank.values())
             found = [path for path in found if rank[path] == best]
@@ -61,6 +65,39 @@ class ImageNames:
     def _named(self, name: str) -> list[str]:
         key = name.casefold()
         return self._by_name.get(key) or ([] if is_image(name) else self._by_stem.get(key, []))
+
+    def _nearest(self, named: list[str], whole: list[str], part: str | None) -> list[str]:
+        """Of the images `named` alike those that agree with most folders of `whole`, and lie in `part` if any do.
+
+        They are looked up, for there may be as many as there are folders. Empty where none agrees with a folder, or
+        those in `part` do not.
+        """
+        if len(named) < 2:
+            return []
+        ends = self._ends_of(whole[-1].casefold(), named)
+        end, agreed = "", []
+        for folder in reversed(whole[:-1]):
+            end = f"{folder}/{end}"
+            if (end, None) not in ends:
+                break
+            agreed.append(end)
+        if not agreed:
+            return []
+        if part is None or ("", part) not in ends:
+            return ends[agreed[-1], None]
+        return next((ends[end, part] for end in reversed(agreed) if (end, part) in ends), [])
+
+    def _ends_of(self, name: str, named: list[str]) -> dict[End, list[str]]:
+        """The images of one name by the last folders of their paths, one, two and more of them, and by their parts."""
+        if name not in self._ends:
+            ends = self._ends[name] = {}
+            for path in named:
+                part, end = self._part(path), ""
+                for folder in ("", *reversed(printable(path).split("/")[:-1])):
+                    end = f"{folder}/{end}" if folder else end
+                    for key in {(end, None), (end, part)}:
+                        ends.setdefault(key, []).append(path)
+        return self._ends[name]
 
     def _agrees(self, path: str, names: list[str]) -> bool:
         """Whether the folders that the row names do not speak against the image: other folders of these images do."""

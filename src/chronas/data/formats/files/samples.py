@@ -49,8 +49,10 @@ def read_shards(path: Path, options: DataOptions) -> Raw:
 def holds(source: Source) -> bool:
     """Whether labels lie beside images, in files of their name."""
     tree = source.tree
-    if any(_ending(name) in LABEL_ENDINGS for inner in tree.walk() for name in inner.others):
-        return True
+    for inner in tree.walk():
+        labels = {_key(name) for name in inner.others if _ending(name) in LABEL_ENDINGS}
+        if labels and any(_key(name) in labels for name in inner.images):
+            return True
     beside = {_key(name) for name in tree.others if _ending(name) == "json"}
     if not tree.images or tree.folders or not {_key(name) for name in tree.images} <= beside:
         return False
