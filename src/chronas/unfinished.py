@@ -36,8 +36,8 @@ JUDGING_SECONDS = 1.2
 ANNEALING_SECONDS, ANNEALING_SHARE = 2.0, 0.25
 """For bringing the learning rate to its end: at most so many seconds, and so much of what it was trained for.
 
-On 5,000 images of CIFAR-10 and 40 s of training this is worth 13 points of test accuracy after a quarter of it, 11 after
-the half, 1.5 after three quarters; renewed batch norms alone 7, 7 and 1 (benchmarks/results/interrupted.md).
+On 5,000 images of CIFAR-10 and 40 s of training this is worth 13 points of test accuracy after a quarter of it, 11
+after the half, 1.5 after three quarters; renewed batch norms alone 7, 7 and 1 (benchmarks/results/interrupted.md).
 """
 
 
