@@ -6,7 +6,6 @@ Grey stays grey only when every image is grey; otherwise all become RGB. How one
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,7 +25,7 @@ from chronas.data.pixels import (
     unreadable_message,
 )
 from chronas.data.raw import Encoded, Pixels
-from chronas.data.share import Faults, can_fork, cores, share, shared_zeros
+from chronas.data.share import Faults, can_fork, cores, in_threads, share, shared_zeros
 from chronas.errors import DataError
 
 MOST_IN_A_PIECE = 128
@@ -158,17 +157,8 @@ class _Canvas:
 
         if self.forked:
             return share(do, len(pieces), self.workers, look)
-        faults: Faults = {}
-        with ThreadPoolExecutor(self.threads) as pool:
-            running = map(do, range(len(pieces))) if self.threads == 1 else pool.map(do, range(len(pieces)))
-            try:
-                for piece, more in enumerate(running):
-                    faults |= more
-                    look(piece + 1)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-        return faults
+        found = in_threads(do, range(len(pieces)), self.threads, lambda done, total: look(done))
+        return {index: fault for faults in found for index, fault in faults.items()}
 
     def _fill(self, indices: Sequence[int]) -> Faults:
         faults: Faults = {}

@@ -61,7 +61,7 @@ def in_threads(
     Args:
         do: what to do; mostly waits for the disk or computes outside of Python.
         items: what to do it with.
-        threads: how many at a time.
+        threads: how many at a time; 1: in this thread, nothing ahead of `watch`.
         watch: called with (done, all) after each; where it raises, no other is begun.
 
     Returns:
@@ -70,7 +70,7 @@ def in_threads(
     found: list[R] = []
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for one in pool.map(do, items):
+            for one in map(do, items) if threads == 1 else pool.map(do, items):
                 found.append(one)
                 watch(len(found), len(items))
         except BaseException:
